@@ -8,7 +8,7 @@ from pathlib import Path
 
 from .json_files import read_json
 from .site_files import CLASSES_FILE
-from .sites import SiteDataError
+from .sites import SiteDataError, missing_background
 
 
 def read_classes(folder: Path) -> dict[int, str]:
@@ -21,19 +21,23 @@ def read_classes(folder: Path) -> dict[int, str]:
         Value in the masks -> class. Empty without a file: masks are then 0/255.
 
     Raises:
-        SiteDataError: The file has another format than the converters write.
+        SiteDataError: The file has another format than the converters write, or names
+            no background.
     """
     file = folder / CLASSES_FILE
     if not file.is_file():
         return {}
     try:
         values = read_json(file)['mask_values']
-        return {int(value): str(name) for value, name in values.items()}
+        classes = {int(value): str(name) for value, name in values.items()}
     except (ValueError, KeyError, TypeError, AttributeError):
         raise SiteDataError(
             f'{file}: expected {{"mask_values": {{"0": "background", ...}}}}, as the '
             'converters write it.'
         ) from None
+    if missing := missing_background(classes):
+        raise SiteDataError(f'{file}: {missing}')
+    return classes
 
 
 def write_classes(folder: Path, values: Mapping[int, str]) -> None:

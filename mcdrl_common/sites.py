@@ -24,6 +24,24 @@ class SiteDataError(InputError, ValueError):
     """A site's files are not as expected; the message names them."""
 
 
+def missing_background(values: Mapping, zero: Any = 0) -> str | None:
+    """Message if what is usually the background is a lesion class, and nothing else is.
+
+    Every pixel without a lesion would be a lesion then.
+
+    Args:
+        values: Value in the masks -> class.
+        zero: The value that is usually the background.
+    """
+    name = values.get(zero, 'background')
+    if name in NO_LESION or 'background' in values.values():
+        return None
+    return (
+        f"calls {zero} {name!r}, and nothing 'background': it would be a lesion class. "
+        f"If {name!r} is the background, call it 'background'."
+    )
+
+
 def is_list_of_names(value: Any) -> bool:
     """Whether a value can be a site's lesion classes.
 
@@ -96,12 +114,15 @@ class Site:
 
 def _mask_values(site: str, names: Any) -> dict[int, str]:
     try:
-        return {int(value): str(names[value]) for value in names}
+        values = {int(value): str(names[value]) for value in names}
     except (IndexError, OverflowError, TypeError, ValueError):
         raise SiteDataError(
             f'sites: mask_values of {site!r} is {names!r}; give a dict from numbers to '
             "classes, such as {0: 'background', 1: 'polyp'}."
         ) from None
+    if missing := missing_background(values):
+        raise SiteDataError(f'sites: mask_values of {site!r} {missing}')
+    return values
 
 
 def check_selection(sites: Sequence[Site], split: str, val_fraction: float) -> None:
@@ -145,7 +166,8 @@ def check_classes(classes: Sequence[str], ignore_index: int) -> None:
         others = [name for name in names if name != 'background']
         raise SiteDataError(
             f"metainfo classes {names}: 'background' must be the first, as label 0 is "
-            f'the background. Write classes={["background", *others]}.'
+            f'the background. Write classes={["background", *others]}, or call '
+            f"{names[0]!r} 'background' if that is what it is."
         )
     if len(set(names)) != len(names):
         raise SiteDataError(f'metainfo classes {names}: a name appears twice.')

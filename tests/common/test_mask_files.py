@@ -66,6 +66,15 @@ def test_what_the_site_notes_of_its_values_decides(tmp_path):
         read_truth_mask(write(path, [0, 3, 7, 0]), 2)
 
 
+def test_a_note_of_a_background_of_another_name_is_no_note_of_a_lesion(tmp_path):
+    noted = {'0': 'normal', '1': 'polyp'}
+    path = site_with_classes(tmp_path / 'site', json.dumps({'mask_values': noted}))
+    with pytest.raises(
+        MaskError, match=r"classes\.json: calls 0 'normal', and nothing"
+    ):
+        read_truth_mask(write(path, [0, 1, 0, 0]), 2)
+
+
 def test_a_note_of_another_form_is_named(tmp_path):
     path = site_with_classes(tmp_path / 'site', '["polyp"]')
     with pytest.raises(MaskError, match=r'classes\.json: expected'):

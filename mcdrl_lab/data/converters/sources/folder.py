@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 
 from mcdrl_common.findings import Finding
 from mcdrl_common.mask_format import IGNORED
-from mcdrl_common.sites import NO_LESION
+from mcdrl_common.sites import NO_LESION, missing_background
 from mcdrl_lab.data.converters.decodings import (
     OTHER_MASKS,
     BinaryDecoding,
@@ -242,6 +242,8 @@ def _meaning(options: FolderOptions) -> tuple[tuple[str, ...], Decoding, bool]:
     classes = tuple(dict.fromkeys(name for name in names if name not in NO_LESION))
     if not classes:
         raise ConversionError('--mask-values names no lesion class.')
+    if missing := missing_background(values, (0, 0, 0) if colours else 0):
+        raise ConversionError(f'--mask-values {missing}')
     labels = {'background': 0, 'ignore': IGNORED}
     labels |= {name: number for number, name in enumerate(classes, start=1)}
     ignored = 'ignore' in names

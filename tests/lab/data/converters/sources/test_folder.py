@@ -94,6 +94,14 @@ def test_mask_values_without_lesion_are_refused():
         folder_source(FolderOptions('s', mask_values={1: 'background', 2: 'ignore'}))
 
 
+@pytest.mark.parametrize(
+    'values', [{0: 'normal', 1: 'polyp'}, {(0, 0, 0): 'bg', (255, 0, 0): 'polyp'}]
+)
+def test_a_background_of_another_name_is_not_taken_for_a_lesion(values):
+    with pytest.raises(ConversionError, match="call it 'background'"):
+        folder_source(FolderOptions('s', mask_values=values))
+
+
 def test_gif_masks_are_read_and_gif_images_named(make, download, out):
     make.pair('images/a.jpg', 'masks/a.gif')
     assert rows(FolderOptions('s'), download, out)[0]['classes'] == 'lesion'
