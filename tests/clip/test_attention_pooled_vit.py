@@ -34,7 +34,7 @@ def tower(request) -> nn.Module:
 
 @torch.no_grad()
 @pytest.mark.parametrize('mode', DENSE_MODES)
-def test_the_embedding_is_open_clips_in_every_mode(tower, mode):
+def test_the_embedding_equals_that_of_open_clip_in_every_mode(tower, mode):
     inputs = torch.randn(2, 3, 64, 64)
     features = vit_features(tower, inputs, (), mode)
     assert features.dense_features.shape == (2, 64, 4, 4)
@@ -44,11 +44,11 @@ def test_the_embedding_is_open_clips_in_every_mode(tower, mode):
 
 
 @torch.no_grad()
-def test_the_dense_map_goes_through_the_pool_one_position_at_a_time(tower):
+def test_the_dense_map_pools_each_position_by_itself(tower):
     inputs = torch.randn(1, 3, 64, 64)
     dense = vit_features(tower, inputs, (), 'vanilla').dense_features
     patches = tower.transformer(tower._embeds(inputs))[0, 1:]
-    # An average leaves the class token out, so a position stands there twice.
+    # An average leaves out the class token, so each position is given twice.
     pooled, _ = tower._pool(patches[:, None].expand(-1, 2, -1))
     assert_close(
         dense.flatten(2)[0].T, (pooled @ tower.proj).flatten(1), rtol=1e-4, atol=5e-5

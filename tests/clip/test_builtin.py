@@ -16,14 +16,14 @@ def state():
     }
 
 
-def test_packed_weights_are_half_precision_and_hold_trained_rows_only():
+def test_packed_weights_are_half_precision_and_hold_only_the_trained_token_rows():
     packed = pack(state(), IDS)
     assert packed['token_embedding.rows'].shape == (2, 4)
     assert packed['visual.conv1.weight'].dtype == torch.float16
     assert 'visual.bn1.num_batches_tracked' not in packed
 
 
-def test_unpacking_gives_trained_rows_back_and_the_same_others_every_time():
+def test_unpacking_restores_trained_rows_and_draws_the_same_other_rows_every_time():
     original = state()
     tables = [unpack(pack(original, IDS))['token_embedding.weight'] for _ in range(2)]
     assert tables[0].shape == (10, 4)
@@ -31,12 +31,12 @@ def test_unpacking_gives_trained_rows_back_and_the_same_others_every_time():
         tables[0][IDS], original['token_embedding.weight'][IDS].half().float()
     )
     assert torch.equal(tables[0], tables[1])
-    # Unknown words differ from each other, and are as long as open_clip draws them.
+    # Other tokens differ from each other and have the spread that open_clip draws.
     others = tables[0][[row for row in range(10) if row not in IDS]]
     assert torch.cdist(others, others).fill_diagonal_(1).min() > 0
     assert others.std() < 0.04
 
 
-def test_other_state_dicts_are_left_as_they_are():
+def test_state_dicts_that_are_not_packed_are_returned_unchanged():
     original = state()
     assert unpack(original) is original

@@ -22,7 +22,7 @@ def weights(tiny_clips, tmp_path):
 
 
 @pytest.mark.parametrize('names', [NAMES, NAMES[::-1], NAMES[:1]])
-def test_context_of_words_gives_the_embeddings_of_the_whole_text(names):
+def test_a_context_given_as_words_embeds_like_the_whole_text(names):
     prompts = LearnedPrompts(SPEC, names, context='a photo of a')
     texts = [f'a photo of a {name}' for name in names]
     expected = prompts.tower(tokenize(SPEC, texts))
@@ -30,7 +30,7 @@ def test_context_of_words_gives_the_embeddings_of_the_whole_text(names):
     assert prompts.context.shape == (4, 64)
 
 
-def test_weights_are_loaded_and_words_are_taken_from_them(weights):
+def test_context_words_are_embedded_with_the_loaded_weights(weights):
     spec = CLIPSpec('mcdrl-tiny-rn', weights)
     prompts = LearnedPrompts(spec, NAMES, context='an endoscopic image of a')
     prompts.init_weights()
@@ -42,20 +42,20 @@ def test_weights_are_loaded_and_words_are_taken_from_them(weights):
 @pytest.mark.parametrize(
     'context, name', [('a photo with <lesion>', 'polyp'), ('a photo of', 'a <lesion>')]
 )
-def test_a_token_that_was_added_is_refused(tmp_path, context, name):
-    # It has a higher number than the end: of the context it was left out.
+def test_an_added_token_in_context_or_class_name_is_refused(tmp_path, context, name):
+    # Its number is higher than that of the end token: the context would lack it.
     spec = CLIPSpec(write_added_token(tmp_path, '<lesion>'))
     LearnedPrompts(spec, ['polyp'], context='a photo of')
     with pytest.raises(ValueError, match="<lesion>' holds a token that model_name"):
         LearnedPrompts(spec, [name], context=context)
 
 
-def test_a_checkpoint_holds_the_context_and_open_clips_tower():
+def test_a_checkpoint_holds_the_context_and_the_text_tower_of_open_clip():
     tower = [f'tower.{key}' for key in build_text_tower(SPEC).state_dict()]
     assert list(LearnedPrompts(SPEC, NAMES).state_dict()) == ['context', *tower]
 
 
-def test_other_kind_of_text_tower_is_refused():
+def test_the_text_tower_of_coca_is_refused():
     with (
         torch.device('meta'),
         pytest.raises(ValueError, match=r"coca_ViT-B-32.*is not CLIP's"),
@@ -63,6 +63,6 @@ def test_other_kind_of_text_tower_is_refused():
         CLIPPromptTower(CLIPSpec('coca_ViT-B-32'))
 
 
-def test_text_tower_of_transformers_is_refused():
+def test_a_text_tower_of_transformers_is_refused():
     with pytest.raises(ValueError, match=r'tower is roberta-base.*cannot be learned'):
         CLIPPromptTower(CLIPSpec('roberta-ViT-B-32'))

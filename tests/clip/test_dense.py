@@ -70,7 +70,7 @@ def test_self_self_attention_equals_a_loop_over_positions(mode):
 
 
 def test_clearclip_on_two_positions_by_hand():
-    """Queries 0 and ln 2 at width 1: weights 1/2, 1/2 and 1/(1+2^ln2)..."""
+    """Queries 0 and ln 2 at width 1: equal weights, and weights 1 : 1 : 2^ln 2."""
     ln2 = float(np.log(2))
     query = torch.tensor([0.0, 0.0, ln2]).view(1, 1, 3, 1)
     value = torch.tensor([3.0, 6.0, 9.0]).view(1, 1, 3, 1)
@@ -110,7 +110,7 @@ def test_vit_block_rerun_equals_float64_reference(block, mode):
 
 
 @pytest.mark.parametrize('mode', ['maskclip', 'sclip', 'clearclip'])
-def test_pooled_token_of_the_rerun_is_the_blocks_own(block, mode):
+def test_pooled_token_of_the_rerun_equals_that_of_the_block(block, mode):
     tokens = torch.randn(2, 7, 192, generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
         result = dense_vit_block(block, tokens, mode)[:, 0]
@@ -139,7 +139,9 @@ def test_attention_pool_at_every_position_equals_float64_reference(tiny_clips, m
 
 
 @pytest.mark.parametrize('mode', DENSE_MODES)
-def test_pooled_token_of_the_attention_pool_is_its_own_output(tiny_clips, mode):
+def test_pooled_token_of_the_dense_pass_equals_the_output_of_the_attention_pool(
+    tiny_clips, mode
+):
     pool = tiny_clips['mcdrl-tiny-rn'].visual.attnpool
     feature = torch.randn(
         2, pool.q_proj.in_features, 4, 4, generator=torch.Generator().manual_seed(2)

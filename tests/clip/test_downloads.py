@@ -11,14 +11,14 @@ from mcdrl_mmseg.clip.weights import CLIPWeightsError, resolve_weights_file
 
 @pytest.fixture
 def silent():
-    """Address of a host that takes connections and never answers."""
+    """Address of a host that accepts connections and never answers."""
     with socket.create_server(('127.0.0.1', 0)) as server:
         yield f'http://127.0.0.1:{server.getsockname()[1]}'
 
 
 @pytest.fixture
 def host():
-    """Address of a host that has nothing, and says so."""
+    """Address of a host that answers every request with 404."""
 
     class Nothing(http.server.BaseHTTPRequestHandler):
         def do_HEAD(self):
@@ -34,7 +34,9 @@ def host():
     server.server_close()
 
 
-def test_a_host_that_says_anything_answers(host, silent, monkeypatch):
+def test_a_host_is_reachable_if_it_answers_even_with_an_error(
+    host, silent, monkeypatch
+):
     monkeypatch.setenv('no_proxy', '127.0.0.1')
     assert downloads.is_reachable(host)
     assert not downloads.is_reachable(silent, 0.2)
@@ -42,7 +44,7 @@ def test_a_host_that_says_anything_answers(host, silent, monkeypatch):
 
 
 @pytest.mark.parametrize('tag', ['openai', 'laion2b_s34b_b88k'])
-def test_a_missing_download_ends_within_ten_seconds_with_the_option(
+def test_an_unreachable_host_is_an_error_within_ten_seconds_that_names_the_option(
     silent, monkeypatch, tmp_path, tag
 ):
     for name in ('http_proxy', 'https_proxy', 'HTTP_PROXY', 'HTTPS_PROXY'):
@@ -58,7 +60,7 @@ def test_a_missing_download_ends_within_ten_seconds_with_the_option(
     assert '--cfg-options model.backbone.pretrained=' in told
 
 
-def test_a_file_in_the_cache_needs_no_answer(monkeypatch, tmp_path):
+def test_a_cached_file_is_used_without_a_reachable_host(monkeypatch, tmp_path):
     file = tmp_path / 'ViT-B-16.pt'
     file.touch()
     monkeypatch.setattr(downloads, 'is_reachable', lambda url: False)

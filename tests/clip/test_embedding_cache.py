@@ -30,31 +30,31 @@ def path(tmp_path) -> Path:
     return cache_file(tmp_path / 'new' / 'folder', FINGERPRINT)
 
 
-def test_what_is_written_is_read_again(path):
+def test_written_embeddings_are_read_back_unchanged(path):
     given = torch.randn(12, 128)
     write_embeddings(path, FINGERPRINT, given)
     assert torch.equal(read_embeddings(path, FINGERPRINT), given)
     assert [p.name for p in path.parent.iterdir()] == [path.name]
 
 
-def test_fingerprints_have_files_of_their_own(tmp_path):
+def test_each_fingerprint_has_its_own_file(tmp_path):
     names = {cache_file(tmp_path, digit * 64).name for digit in 'abc'}
     assert len(names) == 3
 
 
-def test_transposed_embeddings_are_written_as_they_look(path):
+def test_transposed_embeddings_are_read_back_unchanged(path):
     given = torch.randn(128, 12).t()
     write_embeddings(path, FINGERPRINT, given)
     assert torch.equal(read_embeddings(path, FINGERPRINT), given)
 
 
-def test_absent_file_is_nothing(path):
+def test_an_absent_file_gives_none(path):
     assert read_embeddings(path, FINGERPRINT) is None
 
 
 @pytest.mark.reliability('fault', 'dictionary cache emptied or overwritten')
 @pytest.mark.parametrize('content', [b'', b'damaged' * 100, b'\xff' * 8])
-def test_damaged_or_empty_file_is_nothing(path, content):
+def test_a_damaged_or_empty_file_gives_none(path, content):
     path.parent.mkdir(parents=True)
     path.write_bytes(content)
     assert read_embeddings(path, FINGERPRINT) is None
@@ -62,25 +62,25 @@ def test_damaged_or_empty_file_is_nothing(path, content):
 
 @pytest.mark.reliability('fault', 'dictionary cache cut short')
 @pytest.mark.parametrize('lacking', [1, 100, 4000, 6000])
-def test_file_cut_short_is_nothing(path, lacking):
+def test_a_truncated_file_gives_none(path, lacking):
     write_embeddings(path, FINGERPRINT, embeddings())
     os.truncate(path, path.stat().st_size - lacking)
     assert read_embeddings(path, FINGERPRINT) is None
 
 
-def test_folder_in_the_files_place_is_nothing(path):
+def test_a_folder_in_place_of_the_file_gives_none(path):
     path.mkdir(parents=True)
     assert read_embeddings(path, FINGERPRINT) is None
 
 
 @pytest.mark.reliability('fault', 'dictionary cache of other prompts or weights')
-def test_file_of_another_fingerprint_is_nothing(path):
+def test_a_file_with_another_fingerprint_gives_none(path):
     write_embeddings(path, 'cd' * 32, embeddings())
     assert read_embeddings(path, FINGERPRINT) is None
 
 
 @pytest.mark.reliability('fault', 'dictionary cache of another version')
-def test_file_of_another_layout_is_nothing(path):
+def test_a_file_with_another_layout_gives_none(path):
     path.parent.mkdir(parents=True)
     save_file({'embeddings': embeddings()}, path, {'fingerprint': FINGERPRINT})
     assert read_embeddings(path, FINGERPRINT) is None
@@ -88,7 +88,7 @@ def test_file_of_another_layout_is_nothing(path):
     assert read_embeddings(path, FINGERPRINT) is None
 
 
-def test_damaged_file_is_replaced(path):
+def test_a_damaged_file_is_replaced(path):
     path.parent.mkdir(parents=True)
     path.write_bytes(b'damaged')
     write_embeddings(path, FINGERPRINT, embeddings(2))
@@ -96,7 +96,9 @@ def test_damaged_file_is_replaced(path):
 
 
 @pytest.mark.reliability('fault', 'disk full while the dictionary cache is written')
-def test_failed_write_leaves_the_old_file_and_no_rest(path, monkeypatch):
+def test_a_failed_write_keeps_the_old_file_and_leaves_no_temporary_file(
+    path, monkeypatch
+):
     write_embeddings(path, FINGERPRINT, embeddings(1))
 
     def fail(*_):
@@ -109,7 +111,7 @@ def test_failed_write_leaves_the_old_file_and_no_rest(path, monkeypatch):
     assert [p.name for p in path.parent.iterdir()] == [path.name]
 
 
-def test_folder_that_cannot_be_made_is_an_os_error(tmp_path):
+def test_a_folder_that_cannot_be_created_raises_os_error(tmp_path):
     (tmp_path / 'file').write_text('')
     with pytest.raises(OSError):
         write_embeddings(
@@ -118,9 +120,9 @@ def test_folder_that_cannot_be_made_is_an_os_error(tmp_path):
 
 
 @pytest.mark.reliability('fault', 'two runs that build one dictionary cache at once')
-def test_readers_beside_two_writers_see_whole_files_alone(path):
-    """Every file read is wholly of one writer."""
-    # Files of two lengths: a head of one with the values of the other shows at once.
+def test_readers_see_only_complete_files_while_two_writers_replace_them(path):
+    """Every file that is read comes from one writer alone."""
+    # Files of two lengths: the header of one with the values of the other is noticed.
     kinds = [embeddings(1.0), embeddings(2.0).double()]
     write_embeddings(path, FINGERPRINT, kinds[0])
     stop = threading.Event()
@@ -145,7 +147,7 @@ def test_readers_beside_two_writers_see_whole_files_alone(path):
             assert any(torch.equal(found, values) for values in kinds)
             seen[found.dtype] += 1
     finally:
-        # Threads left running would write through what later tests put in os.fsync.
+        # Threads left running would call the os.fsync that later tests patch.
         stop.set()
         for writer in writers:
             writer.join()
@@ -154,7 +156,7 @@ def test_readers_beside_two_writers_see_whole_files_alone(path):
 
 
 def write_for_ever(path):
-    # Other tests of the process may have left a handler, which a fork takes along.
+    # A fork inherits a handler that other tests of this process may have left.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     value = 1.0
     while True:
@@ -166,7 +168,7 @@ def write_for_ever(path):
     'fault', 'killed 20 times while the dictionary cache is written'
 )
 @pytest.mark.parametrize('kind', [signal.SIGKILL, signal.SIGTERM])
-def test_a_killed_writer_leaves_a_whole_file(path, kind):
+def test_a_killed_writer_leaves_a_complete_file(path, kind):
     write_embeddings(path, FINGERPRINT, embeddings(0))
     rng = random.Random(int(kind))
     context = multiprocessing.get_context('fork')
@@ -189,7 +191,7 @@ def test_a_killed_writer_leaves_a_whole_file(path, kind):
 
 @pytest.mark.reliability('fault', 'dictionary cache with values changed')
 @pytest.mark.parametrize('change', [0.5, float('nan'), float('inf')])
-def test_changed_values_of_the_right_fingerprint_are_nothing(path, change):
+def test_changed_values_under_the_right_fingerprint_give_none(path, change):
     write_embeddings(path, FINGERPRINT, embeddings())
     with safe_open(path, framework='pt') as file:
         metadata = file.metadata()

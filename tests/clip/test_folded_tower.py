@@ -1,4 +1,4 @@
-"""A tower without batch norms against the tower itself."""
+"""Towers with folded batch norms against the original towers."""
 
 import copy
 
@@ -20,7 +20,7 @@ SIZES = {'mcdrl-endo-lite0': (90, 75), 'mcdrl-tiny-rn': (128, 128)}
 
 
 def settled(tower: nn.Module) -> nn.Module:
-    """Norms that change something, as after a training."""
+    """The tower in evaluation mode, with batch norms as after training."""
     for module in tower.modules():
         if isinstance(module, _BatchNorm):
             module.running_mean.normal_(0, 0.1)
@@ -44,7 +44,7 @@ def images(tower) -> torch.Tensor:
 
 
 @torch.no_grad()
-def test_result_is_the_towers(tower, images):
+def test_a_folded_tower_gives_the_output_of_the_original(tower, images):
     expected = tower(images)
     scale = expected.std()
     assert_close(fold_norms(tower)(images), expected, rtol=0, atol=1e-5 * scale)
@@ -54,7 +54,7 @@ def test_result_is_the_towers(tower, images):
 
 
 @torch.no_grad()
-def test_no_norm_is_left_and_every_activation_is(tower):
+def test_folding_removes_every_norm_and_keeps_every_activation(tower):
     folded = fold_norms(tower)
     assert not any(isinstance(module, _BatchNorm) for module in folded.modules())
 
@@ -66,7 +66,7 @@ def test_no_norm_is_left_and_every_activation_is(tower):
 
 
 @torch.no_grad()
-def test_the_tower_stays_as_it_was(tower, images):
+def test_folding_leaves_the_original_tower_unchanged(tower, images):
     before, result = copy.deepcopy(tower.state_dict()), tower(images)
     fold_norms(tower)(images)
     after = tower.state_dict()
@@ -78,7 +78,7 @@ def test_the_tower_stays_as_it_was(tower, images):
 
 @torch.no_grad()
 @pytest.mark.parametrize('layout', [torch.channels_last, torch.contiguous_format])
-def test_weights_have_the_layout_of_the_tower(tower, layout):
+def test_folded_weights_keep_the_memory_layout_of_the_tower(tower, layout):
     tower = tower.to(memory_format=layout)
     own = dict(fold_norms(tower).named_parameters())
     strides = {
@@ -89,7 +89,7 @@ def test_weights_have_the_layout_of_the_tower(tower, layout):
     assert len(strides) > 10 and all(ours == theirs for ours, theirs in strides)
 
 
-def test_no_padded_copy_of_a_depthwise_convolution_is_left():
+def test_depthwise_convolutions_no_longer_pad_a_copy():
     folded = fold_norms(build_image_tower(CLIPSpec('mcdrl-endo-lite0')))
     kinds = [type(module) for module in folded.modules()]
     assert kinds.count(Conv2dSame) == 1  # the stem, which mixes channels
@@ -97,7 +97,7 @@ def test_no_padded_copy_of_a_depthwise_convolution_is_left():
 
 
 @torch.no_grad()
-def test_all_but_convolutions_and_norms_is_shared(tower):
+def test_all_weights_but_those_of_convolutions_are_shared_with_the_tower(tower):
     folded = fold_norms(tower)
     ours = {id(weight) for weight in tower.parameters()}
     for module in folded.modules():
@@ -108,7 +108,7 @@ def test_all_but_convolutions_and_norms_is_shared(tower):
 
 
 @torch.no_grad()
-def test_a_norm_with_an_activation_is_why_mmcv_does_not_do():
+def test_fuse_conv_bn_of_mmcv_is_wrong_for_norms_with_an_activation():
     torch.manual_seed(0)
     trunk = timm.create_model('tf_efficientnet_lite0', num_classes=0)
     trunk, images = settled(trunk), torch.randn(1, 3, 64, 64)
@@ -126,7 +126,7 @@ def test_other_efficientnets_are_folded_too(name):
     assert_close(result, expected, rtol=0, atol=1e-5 * expected.abs().max())
 
 
-def test_a_norm_that_stands_elsewhere_is_left_alone():
+def test_norms_not_behind_a_convolution_or_without_statistics_are_not_folded():
     tower = nn.Module()
     tower.conv, tower.act = nn.Conv2d(3, 4, 1), nn.ReLU()
     tower.bn, tower.bare = nn.BatchNorm2d(4), nn.Conv2d(4, 4, 1)
@@ -141,5 +141,5 @@ def test_a_norm_that_stands_elsewhere_is_left_alone():
     ('name', 'folds'),
     [('mcdrl-endo-lite0', True), ('mcdrl-tiny-rn', True), ('mcdrl-tiny-vit', False)],
 )
-def test_towers_that_are_folded(name, folds):
+def test_only_towers_with_batch_norms_can_be_folded(name, folds):
     assert can_fold(build_image_tower(CLIPSpec(name))) == folds

@@ -1,4 +1,4 @@
-"""Hugging Face text towers and tokenizers, made here and read without network."""
+"""Hugging Face text towers and tokenizers, made by the tests and read offline."""
 
 import json
 
@@ -39,15 +39,15 @@ def _no_network(monkeypatch):
     monkeypatch.setattr('socket.socket.connect', refuse)
 
 
-def test_words_are_those_of_the_folders_tokenizer(model_name):
+def test_texts_are_tokenized_with_the_tokenizer_of_the_folder(model_name):
     tokens = tokenize(CLIPSpec(model_name), TEXTS)
     assert tokens.shape == (2, 12)
-    # [CLS] a polyp with blur [SEP], in the order of the words' list behind 4 signs.
+    # [CLS] a polyp with blur [SEP]; words are numbered after the 4 special tokens.
     assert tokens[0].tolist() == [2, 4, 8, 10, 11, 3] + [0] * 6
 
 
 @torch.no_grad()
-def test_texts_have_open_clips_embeddings(model_name):
+def test_text_embeddings_equal_those_of_open_clip(model_name):
     spec = CLIPSpec(model_name)
     theirs = whole_model(model_name)
     expected = F.normalize(theirs.encode_text(tokenize(spec, TEXTS)), dim=-1)
@@ -56,7 +56,7 @@ def test_texts_have_open_clips_embeddings(model_name):
 
 
 @torch.no_grad()
-def test_images_have_open_clips_embeddings(model_name):
+def test_image_embeddings_equal_those_of_open_clip(model_name):
     from mcdrl_mmseg.clip import timm_features
 
     spec = CLIPSpec(model_name)
@@ -70,7 +70,9 @@ def test_images_have_open_clips_embeddings(model_name):
     assert_close(embedding[..., 0, 0], expected, rtol=0, atol=1e-5)
 
 
-def test_position_ids_of_older_files_are_dropped(tmp_path):
+def test_position_ids_in_older_files_are_dropped_and_other_unknown_keys_refused(
+    tmp_path,
+):
     name = write_biomedclip(tmp_path)
     path = tmp_path / 'open_clip_model.safetensors'
     state = load_file(path)
@@ -85,7 +87,7 @@ def test_position_ids_of_older_files_are_dropped(tmp_path):
 
 
 @pytest.mark.parametrize('shape', [(), (1,)])
-def test_a_logit_bias_of_any_shape_is_no_part_of_a_tower(tmp_path, shape):
+def test_a_logit_bias_of_any_shape_is_not_loaded_into_a_tower(tmp_path, shape):
     name = write_siglip2(tmp_path)
     path = tmp_path / 'open_clip_model.safetensors'
     state = load_file(path)
@@ -97,7 +99,7 @@ def test_a_logit_bias_of_any_shape_is_no_part_of_a_tower(tmp_path, shape):
     load_tower_weights(build_image_tower(spec), spec, 'visual.')
 
 
-def test_half_precision_of_a_text_config_is_not_taken_over(tmp_path):
+def test_a_text_tower_is_float32_even_if_its_config_says_float16(tmp_path):
     name = write_biomedclip(tmp_path, weights=False)
     path = tmp_path / 'text' / 'config.json'
     path.write_text(json.dumps({**json.loads(path.read_text()), 'dtype': 'float16'}))
@@ -105,7 +107,7 @@ def test_half_precision_of_a_text_config_is_not_taken_over(tmp_path):
     assert {p.dtype for p in tower.parameters()} == {torch.float32}
 
 
-def test_code_of_a_text_towers_repository_is_not_run(tmp_path):
+def test_code_in_the_repository_of_a_text_tower_is_not_run(tmp_path):
     name = write_biomedclip(tmp_path, weights=False)
     (tmp_path / 'text' / 'evil.py').write_text('raise SystemExit("run")')
     path = tmp_path / 'text' / 'config.json'
@@ -116,7 +118,7 @@ def test_code_of_a_text_towers_repository_is_not_run(tmp_path):
         build_text_tower(CLIPSpec(name))
 
 
-def test_code_of_a_tokenizers_folder_is_not_run(tmp_path):
+def test_code_in_the_folder_of_a_tokenizer_is_not_run(tmp_path):
     name = write_siglip2(tmp_path, weights=False)
     (tmp_path / 'evil.py').write_text('raise SystemExit("run")')
     (tmp_path / 'tokenizer.json').unlink()
@@ -127,13 +129,13 @@ def test_code_of_a_tokenizers_folder_is_not_run(tmp_path):
         tokenize(CLIPSpec(name), TEXTS)
 
 
-def test_a_tokenizer_gets_harmless_options_alone():
+def test_tokenizer_options_that_could_run_code_are_refused():
     options = {'clean': 'canonicalize', 'trust_remote_code': True}
     with pytest.raises(ModelSourceError, match='trust_remote_code'):
         tokenizer_options('m', {'tokenizer_kwargs': options}, ('clean',))
 
 
-def test_random_weights_ask_for_no_tokenizer_of_the_network():
+def test_a_model_without_weights_does_not_download_a_tokenizer():
     with pytest.raises(
         ModelSourceError, match=r"'timm/ViT-B-16-SigLIP2' .* was not found"
     ):
@@ -141,7 +143,7 @@ def test_random_weights_ask_for_no_tokenizer_of_the_network():
 
 
 @pytest.mark.parametrize('end', [7, 2])
-def test_an_end_that_another_tokenizer_does_not_give_is_refused(tmp_path, end):
+def test_an_eos_id_that_the_tokenizer_does_not_append_is_refused(tmp_path, end):
     options = dict(no_causal_mask=False, pool_type='eos')
     name = write_siglip2(tmp_path / 'right', eos_id=3, **options)
     one, other = embed_texts(CLIPSpec(name), TEXTS[:2])

@@ -20,7 +20,7 @@ def prompts(spec):
     return LearnedPrompts(spec, NAMES, context=4)
 
 
-def test_random_context_has_coops_spread(spec):
+def test_a_random_context_has_the_standard_deviation_of_coop(spec):
     torch.manual_seed(0)
     prompts = LearnedPrompts(spec, NAMES, context=16)
     context = prompts.context
@@ -28,7 +28,7 @@ def test_random_context_has_coops_spread(spec):
     assert float(context.detach().std()) == pytest.approx(0.02, rel=0.05)
 
 
-def test_context_is_all_that_is_trained(prompts):
+def test_only_the_context_is_trained(prompts):
     trained = [n for n, p in prompts.named_parameters() if p.requires_grad]
     assert trained == ['context']
     prompts.train()
@@ -67,7 +67,7 @@ def runs(prompts):
     return counted
 
 
-def test_tower_runs_in_every_step_of_training_and_once_at_inference(prompts, runs):
+def test_the_tower_runs_at_every_training_step_and_once_at_inference(prompts, runs):
     prompts.train()
     for _ in range(3):
         prompts()
@@ -80,12 +80,12 @@ def test_tower_runs_in_every_step_of_training_and_once_at_inference(prompts, run
     assert prompts().requires_grad
 
 
-def test_inference_follows_training_and_loaded_weights(prompts):
+def test_inference_uses_the_trained_context_and_loaded_weights(prompts):
     prompts.eval()
     with torch.no_grad():
         before = prompts()
         prompts.train()
-        # No constant, which layer norms would take out again.
+        # Not a constant, which layer norms would remove.
         noise = 0.1 * torch.randn_like(prompts.context)
         prompts.context.add_(noise)
         prompts.eval()
@@ -98,7 +98,7 @@ def test_inference_follows_training_and_loaded_weights(prompts):
 
 
 def take_a_step(prompts):
-    """As tuning on a test image does, with the model in evaluation."""
+    """One optimiser step in evaluation mode, as in test-time tuning."""
     optimizer = torch.optim.SGD([prompts.context], lr=100.0)
     with torch.enable_grad():
         prompts().square().sum().backward()
@@ -117,7 +117,9 @@ def put_into_other_memory(prompts):
     'change', [take_a_step, replace_the_context, put_into_other_memory]
 )
 @torch.no_grad()
-def test_inference_follows_a_context_that_changes_in_evaluation(prompts, runs, change):
+def test_inference_uses_a_context_that_changes_in_evaluation_mode(
+    prompts, runs, change
+):
     prompts.eval()
     before = prompts()
     change(prompts)
@@ -129,7 +131,9 @@ def test_inference_follows_a_context_that_changes_in_evaluation(prompts, runs, c
 
 
 @torch.no_grad()
-def test_mixed_precision_before_leaves_full_precision_as_it_was(prompts):
+def test_a_pass_in_mixed_precision_does_not_change_later_full_precision_results(
+    prompts,
+):
     expected = prompts.eval()()
     prompts.eval()
     with torch.autocast('cpu', dtype=torch.bfloat16):
@@ -137,7 +141,7 @@ def test_mixed_precision_before_leaves_full_precision_as_it_was(prompts):
     assert torch.equal(prompts(), expected)
 
 
-def test_checkpoint_is_whole(spec, prompts):
+def test_a_checkpoint_restores_the_prompts_completely(spec, prompts):
     torch.manual_seed(5)
     other = LearnedPrompts(spec, NAMES, context=4)
     assert not torch.allclose(other(), prompts(), atol=1e-3)
@@ -145,7 +149,7 @@ def test_checkpoint_is_whole(spec, prompts):
     assert torch.equal(other(), prompts())
 
 
-def test_half_precision_is_finite_and_near(prompts):
+def test_half_precision_prompts_are_finite_and_close_to_full_precision(prompts):
     with torch.autocast('cpu', dtype=torch.bfloat16):
         half = prompts()
     assert half.isfinite().all()
@@ -153,7 +157,7 @@ def test_half_precision_is_finite_and_near(prompts):
     assert (cosine > 0.99).all()
 
 
-def test_prompt_that_does_not_fit_is_refused(spec):
+def test_a_prompt_too_long_for_the_text_tower_is_refused(spec):
     # "polyp" is two tokens, and start and end take one each.
     room = {'mcdrl-tiny-rn': 32, 'mcdrl-endo-lite0': 128}[spec.model_name] - 4
     assert LearnedPrompts(spec, ['polyp'], context=room)().isfinite().all()
@@ -163,6 +167,6 @@ def test_prompt_that_does_not_fit_is_refused(spec):
 
 
 @pytest.mark.parametrize(('names', 'context'), [([], 4), (NAMES, 0), (NAMES, '')])
-def test_nothing_to_learn_or_to_name_is_refused(spec, names, context):
+def test_no_class_names_or_an_empty_context_is_refused(spec, names, context):
     with pytest.raises(ValueError, match='at least one'):
         LearnedPrompts(spec, names, context)

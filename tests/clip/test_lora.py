@@ -1,4 +1,4 @@
-"""Low-rank changes of a tower's blocks."""
+"""Low-rank adaptation (LoRA) of a tower's blocks."""
 
 import copy
 import json
@@ -39,7 +39,7 @@ def timm_names(tmp_path_factory) -> dict[str, str]:
 
 @pytest.fixture(params=[VIT, *TIMM])
 def case(request, timm_names) -> dict:
-    """Arguments of a backbone whose targets are those that its tower has."""
+    """Arguments of a backbone, with the LoRA targets that its tower has."""
     name = timm_names.get(request.param, request.param)
     targets = (
         ['mlp'] if request.param == 'convnext_tiny' else ['q', 'k', 'v', 'out', 'mlp']
@@ -68,7 +68,7 @@ def shake(model: nn.Module) -> None:
             nn.init.normal_(part.up, std=0.1)
 
 
-def test_the_change_of_a_weight_is_alpha_over_rank_times_b_a():
+def test_a_weight_changes_by_alpha_over_rank_times_b_a():
     change = LowRank((2, 3), 1, [0], rank=1, alpha=3)
     with torch.no_grad():
         change.down.copy_(torch.tensor([[[1.0, 2.0, 0.0]]]))
@@ -77,7 +77,7 @@ def test_the_change_of_a_weight_is_alpha_over_rank_times_b_a():
     assert_close(change(torch.ones(2, 3)), expected)
 
 
-def test_of_stacked_weights_those_that_are_named_alone_change():
+def test_only_the_named_parts_of_stacked_weights_change():
     change = LowRank((6, 3), 3, [0, 2], rank=1, alpha=1)
     nn.init.ones_(change.up)
     nn.init.ones_(change.down)
@@ -86,9 +86,7 @@ def test_of_stacked_weights_those_that_are_named_alone_change():
 
 
 @pytest.mark.parametrize('training', [True, False])
-def test_a_fresh_adapted_tower_gives_what_the_frozen_one_gives_bit_for_bit(
-    case, training
-):
+def test_a_freshly_adapted_tower_equals_the_frozen_one_bit_for_bit(case, training):
     adapted = CLIPVisionBackbone(**case).train(training)
     frozen = frozen_twin(adapted, case).train(training)
     with torch.no_grad():
@@ -96,7 +94,7 @@ def test_a_fresh_adapted_tower_gives_what_the_frozen_one_gives_bit_for_bit(
     assert all(torch.equal(ours, theirs) for ours, theirs in pairs)
 
 
-def test_the_changes_alone_are_trained_and_all_of_them_by_map_and_embedding(case):
+def test_only_lora_weights_are_trained_and_all_of_them_get_gradients(case):
     backbone = CLIPVisionBackbone(**case).train()
     shake(backbone)
     names = {n for n, p in backbone.named_parameters() if p.requires_grad}
@@ -107,7 +105,7 @@ def test_the_changes_alone_are_trained_and_all_of_them_by_map_and_embedding(case
     assert got == names
 
 
-def test_merged_weights_give_what_the_changes_gave_under_the_towers_own_keys(case):
+def test_merging_keeps_the_output_and_restores_the_keys_of_the_plain_tower(case):
     adapted = CLIPVisionBackbone(**case).eval()
     shake(adapted)
     with torch.no_grad():
@@ -123,7 +121,7 @@ def test_merged_weights_give_what_the_changes_gave_under_the_towers_own_keys(cas
         assert_close(plain(images())[-1], after[-1])
 
 
-def test_merging_a_copy_leaves_the_adapted_tower_as_it_is():
+def test_merging_a_copy_leaves_the_adapted_tower_unchanged():
     adapted = CLIPVisionBackbone(VIT, lora=dict(rank=2)).eval()
     shake(adapted)
     keys = adapted.state_dict().keys()
@@ -134,7 +132,7 @@ def test_merging_a_copy_leaves_the_adapted_tower_as_it_is():
     assert adapted.state_dict().keys() == keys
 
 
-def test_a_checkpoint_holds_tower_and_changes(case):
+def test_a_checkpoint_holds_the_tower_and_the_lora_weights(case):
     adapted = CLIPVisionBackbone(**case).eval()
     shake(adapted)
     other = CLIPVisionBackbone(**case).eval()
@@ -143,7 +141,7 @@ def test_a_checkpoint_holds_tower_and_changes(case):
         assert torch.equal(other(images())[-2], adapted(images())[-2])
 
 
-def test_weights_of_a_clip_go_below_the_changes(tiny_clips, tmp_path):
+def test_pretrained_clip_weights_are_loaded_into_an_adapted_tower(tiny_clips, tmp_path):
     path = tmp_path / 'clip.safetensors'
     save_file(tiny_clips[VIT].state_dict(), path)
     adapted = CLIPVisionBackbone(VIT, str(path), lora=dict(rank=2))
@@ -155,7 +153,7 @@ def test_weights_of_a_clip_go_below_the_changes(tiny_clips, tmp_path):
 
 
 @pytest.mark.parametrize('targets', [['q', 'v'], ['k'], ['out'], ['mlp']])
-def test_only_what_is_named_is_adapted(targets):
+def test_only_the_named_targets_are_adapted(targets):
     tower = CLIPVisionBackbone(VIT, lora=dict(rank=2, targets=targets)).tower
     parts = {
         name.partition('.parametrizations')[0].rpartition('.')[2]: part.parts
@@ -179,14 +177,14 @@ def test_only_what_is_named_is_adapted(targets):
         (dict(targets=[]), 'one or more of'),
     ],
 )
-def test_unknown_options_are_errors(lora, message):
+def test_invalid_lora_options_are_errors(lora, message):
     with pytest.raises(ValueError, match=message):
         CLIPVisionBackbone(VIT, lora=lora)
 
 
 @pytest.mark.parametrize('load', [load_state_dict, nn.Module.load_state_dict])
-def test_a_training_with_lora_begins_from_a_checkpoint_without_it(load, case):
-    """MMEngine loads what fits, and only logs that the adapted weights did not."""
+def test_training_with_lora_can_start_from_a_checkpoint_without_lora(load, case):
+    """MMEngine loads what fits and only logs that the adapted weights do not."""
     adapted = CLIPVisionBackbone(**case)
     plain = CLIPVisionBackbone(**{**case, 'lora': None})
     expected = [output.detach() for output in plain.eval()(images())]
@@ -196,7 +194,7 @@ def test_a_training_with_lora_begins_from_a_checkpoint_without_it(load, case):
 
 
 @pytest.mark.parametrize('lora', [None, dict(rank=3), dict(rank=2, targets=['mlp'])])
-def test_low_rank_changes_without_a_place_are_an_error_and_not_dropped(lora):
+def test_lora_weights_without_a_matching_target_are_an_error_and_not_dropped(lora):
     state = CLIPVisionBackbone(VIT, lora=dict(rank=2)).state_dict()
     other = CLIPVisionBackbone(VIT, lora=lora)
     message = (
@@ -206,7 +204,7 @@ def test_low_rank_changes_without_a_place_are_an_error_and_not_dropped(lora):
         load_state_dict(other, state)
 
 
-def test_changes_trained_with_another_alpha_are_an_error_and_not_rescaled():
+def test_lora_weights_trained_with_another_alpha_are_an_error_and_not_rescaled():
     state = CLIPVisionBackbone(VIT, lora=dict(rank=2, alpha=6)).half().state_dict()
     load_state_dict(CLIPVisionBackbone(VIT, lora=dict(rank=2, alpha=6)), state)
     other = CLIPVisionBackbone(VIT, lora=dict(rank=2))
@@ -215,7 +213,7 @@ def test_changes_trained_with_another_alpha_are_an_error_and_not_rescaled():
         load_state_dict(other, state)
 
 
-def test_a_tower_without_blocks_is_an_error_that_says_what_it_has():
+def test_lora_on_a_tower_without_blocks_is_an_error_that_lists_its_targets():
     tower = CLIPVisionBackbone('mcdrl-tiny-rn').tower
     with pytest.raises(
         ValueError, match=r"no weights for targets=\['q'\]; it has \[\]"
@@ -224,6 +222,6 @@ def test_a_tower_without_blocks_is_an_error_that_says_what_it_has():
 
 
 @pytest.mark.parametrize('other', [dict(frozen=True), dict(frozen_stages=0)])
-def test_a_tower_is_frozen_or_adapted(other):
+def test_freezing_and_lora_cannot_be_combined(other):
     with pytest.raises(ValueError, match='leave out frozen and frozen_stages'):
         CLIPVisionBackbone(VIT, lora=dict(rank=2), **other)

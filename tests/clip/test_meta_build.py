@@ -36,7 +36,7 @@ def drawing_operations(place, initialise) -> list[str]:
     return recorder.names
 
 
-def test_modules_have_their_shapes_and_no_values():
+def test_modules_built_on_meta_have_shapes_but_no_values():
     with meta_build():
         layer = nn.Linear(3, 5)
         weight = trunc_normal_(layer.weight, std=0.1)
@@ -47,7 +47,7 @@ def test_modules_have_their_shapes_and_no_values():
     }
 
 
-def test_what_is_not_on_meta_is_computed():
+def test_tensors_on_the_cpu_are_computed_as_usual():
     with meta_build():
         values = torch.ones(3, device='cpu').add_(1).mul_(2).clamp_(max=3)
     assert values.tolist() == [3, 3, 3]
@@ -57,6 +57,6 @@ def test_what_is_not_on_meta_is_computed():
 
 
 @pytest.mark.parametrize('initialise', INITIALISERS)
-def test_nothing_is_computed_for_weights_that_are_not_there(initialise):
+def test_initialisers_compute_nothing_for_meta_weights(initialise):
     assert drawing_operations(meta_build(), initialise) == []
     assert drawing_operations(torch.device('meta'), initialise)

@@ -1,4 +1,4 @@
-"""Names of places, and what is read from them."""
+"""Models named by a folder or a Hub repository, and the files read from there."""
 
 import json
 
@@ -20,7 +20,7 @@ TINY = 'mcdrl-tiny-vit'
 
 @pytest.fixture
 def folder(tmp_path, tiny_clips):
-    """A folder of open_clip's layout, of the tiny model."""
+    """A folder in open_clip's layout that holds the tiny model."""
     config = {**get_model_config(TINY), 'quick_gelu': True}
     content = dict(model_cfg=config, preprocess_cfg=dict(mean=[0.5] * 3))
     (tmp_path / 'open_clip_config.json').write_text(json.dumps(content))
@@ -28,13 +28,13 @@ def folder(tmp_path, tiny_clips):
     return tmp_path
 
 
-def test_a_folder_says_what_its_model_is(folder):
+def test_the_model_config_is_read_from_a_folder(folder):
     name = f'local-dir:{folder}'
     assert get_model_config(name)['embed_dim'] == 128
     assert CLIPSpec(name).uses_quick_gelu
 
 
-def test_the_weights_of_a_folder_are_the_models_unless_others_are_named(
+def test_a_folder_provides_the_weights_unless_others_are_given(
     folder, tiny_clips, tmp_path
 ):
     spec = CLIPSpec(f'local-dir:{folder}')
@@ -47,7 +47,7 @@ def test_the_weights_of_a_folder_are_the_models_unless_others_are_named(
     assert CLIPSpec(TINY).weights is None
 
 
-def test_a_moved_folder_keeps_its_identity_and_another_config_has_another(
+def test_moving_a_folder_keeps_its_identity_and_editing_its_config_changes_it(
     folder, tmp_path_factory
 ):
     first = CLIPSpec(f'local-dir:{folder}').identity()
@@ -63,7 +63,7 @@ def test_a_moved_folder_keeps_its_identity_and_another_config_has_another(
     assert spec.identity()['weights'] == first['weights']
 
 
-def test_safetensors_come_before_pickles_and_open_clips_before_others(tmp_path):
+def test_open_clip_files_come_first_and_safetensors_before_pickles(tmp_path):
     name = f'local-dir:{tmp_path}'
     (tmp_path / 'open_clip_config.json').write_text('{}')
     order = ('pytorch_model.bin', 'model.safetensors', 'open_clip_pytorch_model.bin')
@@ -81,7 +81,7 @@ def test_safetensors_come_before_pickles_and_open_clips_before_others(tmp_path):
         ('{"model_cfg": {"embed_dim": 3}}', 'does not describe a CLIP'),
     ],
 )
-def test_a_folder_without_a_model_is_an_error_that_says_what_was_expected(
+def test_a_folder_without_a_readable_model_is_an_error_with_the_reason(
     tmp_path, content, message
 ):
     if content is not None:
@@ -90,13 +90,13 @@ def test_a_folder_without_a_model_is_an_error_that_says_what_was_expected(
         get_model_config(f'local-dir:{tmp_path}')
 
 
-def test_a_config_of_another_model_is_named(tmp_path):
+def test_a_config_of_another_model_type_is_an_error_that_names_it(tmp_path):
     (tmp_path / 'config.json').write_text('{"model_type": "siglip"}')
     with pytest.raises(ModelSourceError, match=r"config\.json of 'siglip'"):
         get_model_config(f'local-dir:{tmp_path}')
 
 
-def test_no_folder_and_no_weights_are_errors(tmp_path, folder):
+def test_a_missing_folder_and_missing_weights_are_errors(tmp_path, folder):
     with pytest.raises(ModelSourceError, match='is not a folder'):
         get_model_config(f'local-dir:{tmp_path / "none"}')
     (folder / 'open_clip_model.safetensors').unlink()
@@ -105,7 +105,7 @@ def test_no_folder_and_no_weights_are_errors(tmp_path, folder):
         load_tower_weights(build_image_tower(spec), spec, 'visual.')
 
 
-def test_a_file_of_the_hub_comes_from_its_cache(monkeypatch, tmp_path):
+def test_a_cached_file_of_the_hub_is_not_downloaded_again(monkeypatch, tmp_path):
     path = tmp_path / 'config.json'
     path.touch()
     monkeypatch.setattr(
@@ -115,7 +115,9 @@ def test_a_file_of_the_hub_comes_from_its_cache(monkeypatch, tmp_path):
     assert hub_file('org/name', 'config.json') == path
 
 
-def test_what_the_hub_lacks_is_none_and_what_cannot_be_fetched_an_error(monkeypatch):
+def test_a_file_absent_from_the_hub_gives_none_and_a_failed_download_an_error(
+    monkeypatch,
+):
     from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 
     monkeypatch.setattr('huggingface_hub.try_to_load_from_cache', lambda *args: None)
@@ -137,6 +139,6 @@ def test_what_the_hub_lacks_is_none_and_what_cannot_be_fetched_an_error(monkeypa
     assert hub_file('org/name', 'config.json') is None
 
 
-def test_a_text_without_a_length_has_open_clips_77_tokens():
+def test_the_context_length_defaults_to_the_77_tokens_of_open_clip():
     assert context_length({}) == 77
     assert context_length({'context_length': 32}) == 32

@@ -39,19 +39,19 @@ PIXELS = ((0.0,) * 3, (1.0,) * 3)
         ('convnext_base', openai_normalisation()),
     ],
 )
-def test_an_architecture_has_that_of_its_published_weights(name, expected):
+def test_an_architecture_has_the_normalisation_of_its_published_weights(name, expected):
     assert normalisation_by_name(name) == expected
     assert normalisation_of(CLIPSpec(name)) == expected
 
 
-def test_a_tag_has_its_own_where_the_weights_of_an_architecture_differ():
+def test_a_pretrained_tag_can_differ_from_the_normalisation_of_its_architecture():
     name = 'ViT-L-14'
     assert normalisation_of(CLIPSpec(name, 'laion2b_s32b_b82k')) == HALF
     assert normalisation_of(CLIPSpec(name, 'openai')) == openai_normalisation()
     assert normalisation_by_name(name) == openai_normalisation()
 
 
-def test_a_folder_says_its_own_and_has_openais_where_it_does_not(tmp_path):
+def test_a_folder_has_its_own_normalisation_or_else_that_of_openai(tmp_path):
     content = dict(embed_dim=1, vision_cfg={}, text_cfg={})
     path = tmp_path / 'open_clip_config.json'
     path.write_text(json.dumps(content))
@@ -72,11 +72,11 @@ def test_a_folder_says_its_own_and_has_openais_where_it_does_not(tmp_path):
         ([0.0] * 3, [1.0] * 3, True),
     ],
 )
-def test_rounded_values_are_the_same_and_others_are_not(mean, std, expected):
+def test_rounded_values_count_as_equal_and_other_values_do_not(mean, std, expected):
     assert differs(openai_normalisation(), mean, std) == expected
 
 
-def test_values_of_a_preprocessor_are_those_that_it_applies():
+def test_the_values_of_a_preprocessor_are_those_that_it_applies():
     build = MODELS.build
     plain = build(dict(type='SegDataPreProcessor'))
     assert preprocessor_values(plain) == dict(mean=[0] * 3, std=[1] * 3, bgr=True)

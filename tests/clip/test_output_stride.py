@@ -20,7 +20,7 @@ def test_dense_pool_averages_four_values_a_dilation_apart():
     pooled = DensePool(2)(inputs)[0, 0]
     assert pooled.shape == (4, 4)
     assert pooled[1, 0].item() == (4 + 6 + 12 + 14) / 4
-    # Beyond the border stands the last value.
+    # Beyond the border the last value is repeated.
     assert pooled[3, 3].item() == 15
 
 
@@ -41,7 +41,7 @@ def test_the_map_is_finer_and_equals_the_coarse_one_where_both_have_values(
     )
 
 
-def test_stride_32_is_the_tower_as_it_was():
+def test_output_stride_32_leaves_the_tower_unchanged():
     images = torch.randn(1, 3, 64, 64)
     torch.manual_seed(0)
     plain = ModifiedResNet((1, 1, 2, 2), 8, 2, image_size=64, width=4).eval()
@@ -52,6 +52,6 @@ def test_state_dict_has_the_same_keys_at_every_stride():
     assert tower(8).state_dict().keys() == tower().state_dict().keys()
 
 
-def test_another_stride_is_refused():
+def test_an_unsupported_output_stride_is_refused():
     with pytest.raises(ValueError, match='output_stride=4'):
         tower(4)

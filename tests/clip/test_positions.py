@@ -9,12 +9,12 @@ def positions(side: int, width: int = 3) -> torch.Tensor:
     return torch.randn(1 + side * side, width, generator=generator)
 
 
-def test_same_grid_gives_the_very_same_tensor():
+def test_an_equal_grid_returns_the_given_tensor_itself():
     given = positions(4)
     assert fit_position_grid(given, (4, 4)) is given
 
 
-def test_pooled_tokens_position_stays_on_another_grid():
+def test_the_position_of_the_pooled_token_is_kept_on_another_grid():
     given = positions(4)
     fitted = fit_position_grid(given, (3, 6))
     assert fitted.shape == (1 + 18, 3)
@@ -27,7 +27,7 @@ def test_constant_positions_stay_constant():
 
 
 def test_rows_and_columns_are_not_swapped():
-    """A field that grows along the rows grows along the rows alone."""
+    """A field that grows along the rows still grows only along the rows."""
     rows = torch.arange(4.0).repeat_interleave(4)
     given = torch.cat([torch.zeros(1), rows])[:, None]
     fitted = fit_position_grid(given, (8, 2))[1:].view(8, 2)
@@ -35,7 +35,7 @@ def test_rows_and_columns_are_not_swapped():
     assert (fitted[1:, 0] > fitted[:-1, 0]).all()
 
 
-def test_square_grids_agree_with_open_clips_resizing():
+def test_square_grids_agree_with_the_resizing_of_open_clip():
     from open_clip.model import resize_pos_embed
 
     given = positions(4)
@@ -51,7 +51,7 @@ def test_square_grids_agree_with_open_clips_resizing():
     assert_close(fit_position_grid(given, (6, 6)), state['visual.positional_embedding'])
 
 
-def test_half_precision_stays_and_gradients_flow():
+def test_half_precision_is_kept_and_gradients_flow():
     given = positions(4).half().requires_grad_()
     fitted = fit_position_grid(given, (5, 5))
     assert fitted.dtype == torch.float16
@@ -60,7 +60,7 @@ def test_half_precision_stays_and_gradients_flow():
 
 
 def test_a_traced_graph_gives_the_same_positions():
-    """MMEngine's counter of operations traces; sizes are tensors there."""
+    """MMEngine's FLOP counter traces the model; sizes are tensors there."""
 
     def fit(given: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
         return fit_position_grid(given, (tokens.shape[0], tokens.shape[1]))

@@ -1,4 +1,4 @@
-"""Which text side learned prompts go through."""
+"""The choice of the text tower for learned prompts."""
 
 import pytest
 
@@ -12,5 +12,7 @@ from mcdrl_mmseg.clip.sentence_prompt_tower import SentencePromptTower
     ('name', 'kind'),
     [('mcdrl-tiny-rn', CLIPPromptTower), ('mcdrl-endo-lite0', SentencePromptTower)],
 )
-def test_a_model_has_the_tower_of_its_text_side(name, kind, small_vocabulary):
+def test_the_prompt_tower_matches_the_text_side_of_the_model(
+    name, kind, small_vocabulary
+):
     assert type(build_prompt_tower(CLIPSpec(name))) is kind

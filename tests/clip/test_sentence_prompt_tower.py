@@ -37,7 +37,7 @@ def learned(spec, names=NAMES):
 
 @pytest.mark.parametrize('training', [True, False])
 @pytest.mark.parametrize('names', [NAMES, NAMES[::-1], NAMES[:1]])
-def test_context_of_words_gives_the_embeddings_of_the_whole_text(
+def test_a_context_given_as_words_embeds_like_the_whole_text(
     names, training, spec, installed_encoder
 ):
     prompts = learned(spec, names).train(training)
@@ -47,18 +47,18 @@ def test_context_of_words_gives_the_embeddings_of_the_whole_text(
         found = F.normalize(prompts(), dim=1)
     assert_close(found, expected, atol=1e-5, rtol=0)
     assert prompts.context.shape == (4, EMBED_DIMS)
-    # Names are told apart, so that the comparison says something.
+    # The names have different embeddings, so the comparison means something.
     assert len(names) == 1 or (expected[0] - expected[1]).abs().max() > 0.01
 
 
-def test_what_stands_behind_the_end_of_a_text_changes_nothing(small_vocabulary):
+def test_tokens_after_the_end_of_a_text_do_not_change_its_embedding(small_vocabulary):
     tower = SentencePromptTower(CLIPSpec('mcdrl-endo-lite0'))
     ids, ends = tower.tokenize(['blur', 'a polyp'])
     assert ids.tolist() == [[2, 6, 3, 0, 0], [2, 9, 4, 5, 3]]
     assert ends.tolist() == [2, 4]
     tokens = tower.vectors(ids)
     expected = tower.embed(tokens, ends)
-    # No constant, which layer norms would take out again.
+    # Not a constant, which layer norms would remove.
     change = torch.linspace(-1, 1, EMBED_DIMS)
     tokens[0, 3:] += change
     assert_close(tower.embed(tokens, ends), expected)
@@ -66,7 +66,7 @@ def test_what_stands_behind_the_end_of_a_text_changes_nothing(small_vocabulary):
     assert not torch.allclose(tower.embed(tokens, ends), expected)
 
 
-def test_without_the_package_training_does_not_start(
+def test_training_does_not_start_without_the_package(
     spec, small_vocabulary, not_installed
 ):
     prompts = LearnedPrompts(spec, NAMES)
@@ -75,7 +75,7 @@ def test_without_the_package_training_does_not_start(
         prompts.init_weights()
 
 
-def test_a_checkpoint_needs_neither_the_package_nor_the_models_file(
+def test_a_checkpoint_needs_neither_the_package_nor_the_weights_file(
     spec, installed_encoder, monkeypatch
 ):
     trained = learned(spec).eval()
@@ -88,14 +88,14 @@ def test_a_checkpoint_needs_neither_the_package_nor_the_models_file(
     assert torch.equal(other(), trained())
 
 
-def test_a_file_without_a_projection_is_an_error(tmp_path, installed_encoder):
+def test_weights_without_a_text_projection_are_an_error(tmp_path, installed_encoder):
     save_file({'visual.x': torch.zeros(1)}, tmp_path / 'clip.safetensors')
     spec = CLIPSpec('mcdrl-endo-lite0', str(tmp_path / 'clip.safetensors'))
     with pytest.raises(CLIPWeightsError, match=r'text\.proj\.weight'):
         learned(spec)
 
 
-def test_an_encoder_that_is_of_the_published_size_is_built_without_the_package(
+def test_the_tower_has_the_published_size_even_without_the_package(
     not_installed,
 ):
     tower = SentencePromptTower(CLIPSpec('mcdrl-endo-lite0')).module

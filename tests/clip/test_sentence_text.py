@@ -58,7 +58,7 @@ def test_an_unknown_text_is_an_error_that_names_it(weights, no_encoder):
     ]
 
 
-def test_an_unknown_text_is_embedded_where_the_encoder_is(weights, monkeypatch):
+def test_an_unknown_text_is_embedded_if_the_encoder_is_installed(weights, monkeypatch):
     path, state = weights
     row = torch.ones(1, EMBED_DIMS)
     monkeypatch.setattr(sentence_text, 'encode_sentences', lambda texts: row)
@@ -74,13 +74,13 @@ def test_without_weights_every_text_has_a_fixed_random_vector():
     assert first[0] @ first[1] < 0.5
 
 
-def test_a_file_without_such_a_text_side_is_an_error(tmp_path):
+def test_weights_without_a_text_projection_are_an_error(tmp_path):
     path = tmp_path / 'weights.safetensors'
     save_file({'visual.x': torch.zeros(1)}, path)
     with pytest.raises(CLIPWeightsError, match=r'text\.proj\.weight'):
         embed_texts(CLIPSpec(NAME, str(path)), ['polyp'])
 
 
-def test_only_models_of_the_encoder_have_this_text_side():
+def test_only_models_of_the_sentence_encoder_have_a_sentence_text_side():
     assert has_sentence_text(NAME)
     assert not has_sentence_text('mcdrl-tiny-rn')

@@ -11,19 +11,19 @@ SPEC = CLIPSpec('mcdrl-tiny-vit')
 TEXTS = ['A polyp in an endoscopic image', 'A cyst with blur', '病变']
 
 
-def test_tokens_have_the_models_length_and_end_within_it():
+def test_tokens_have_the_context_length_and_contain_one_end_token():
     tokens = tokenize(SPEC, [*TEXTS, 'long ' * 100])
     assert tokens.shape == (4, 32)
     assert tokens.dtype == torch.int64
     start, end = 49406, 49407
     assert (tokens[:, 0] == start).all()
     assert ((tokens == end).sum(dim=1) == 1).all()
-    # Cut texts end with the end token too.
+    # A truncated text ends with the end token too.
     assert tokens[3, -1] == end
     assert tokens[0, -1] == 0
 
 
-def test_tokens_of_a_known_architecture_are_open_clips():
+def test_tokens_of_a_known_architecture_equal_those_of_open_clip():
     import open_clip
 
     spec = CLIPSpec('ViT-B/16')
@@ -38,7 +38,7 @@ def test_embeddings_are_unit_vectors_of_the_joint_space():
     assert not embeddings.requires_grad
 
 
-def test_random_tower_gives_the_same_embeddings_in_every_state_of_the_generator():
+def test_a_random_tower_gives_the_same_embeddings_for_every_generator_state():
     torch.manual_seed(1)
     one = embed_texts(SPEC, TEXTS)
     torch.manual_seed(2)
@@ -52,13 +52,13 @@ def test_global_random_state_is_untouched():
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_a_texts_embedding_does_not_depend_on_the_others():
+def test_the_embedding_of_a_text_does_not_depend_on_the_other_texts():
     together = embed_texts(SPEC, TEXTS)
     assert_close(embed_texts(SPEC, TEXTS[1:2])[0], together[1], atol=1e-5, rtol=0)
     assert not torch.allclose(together[0], together[1], atol=1e-2)
 
 
-def test_loaded_tower_embeds_as_open_clip_does(tiny_clips, tmp_path):
+def test_a_loaded_tower_embeds_like_open_clip(tiny_clips, tmp_path):
     model = tiny_clips['mcdrl-tiny-vit']
     path = tmp_path / 'clip.pt'
     torch.save(model.state_dict(), path)
@@ -69,9 +69,9 @@ def test_loaded_tower_embeds_as_open_clip_does(tiny_clips, tmp_path):
     assert not torch.allclose(embed_texts(SPEC, TEXTS), expected, atol=1e-2)
 
 
-def test_prompt_with_words_behind_an_added_token_is_refused(tmp_path):
-    # open_clip reads it at the added token, whose number is the highest: prompts that
-    # differ in what stands behind it have one embedding.
+def test_a_prompt_with_words_after_an_added_token_is_refused(tmp_path):
+    # open_clip takes the embedding at the highest token number, here the added one:
+    # prompts that differ only after it would have the same embedding.
     spec = CLIPSpec(write_added_token(tmp_path, '<lesion>'))
     with pytest.raises(
         ValueError, match=r"'a <lesion> in the colon' has words after '<les"
@@ -83,7 +83,7 @@ def test_prompt_with_words_behind_an_added_token_is_refused(tmp_path):
     assert torch.cdist(ended, ended).triu(1).count_nonzero() == 3
 
 
-def test_words_behind_an_added_token_count_where_the_end_is_named(tmp_path):
+def test_words_after_an_added_token_count_if_the_config_gives_an_eos_id(tmp_path):
     end = dict(pool_type='eos', eos_id=49407)
     spec = CLIPSpec(write_added_token(tmp_path, '<lesion>', **end))
     colon, stomach = embed_texts(
@@ -97,13 +97,13 @@ def test_words_behind_an_added_token_count_where_the_end_is_named(tmp_path):
     [
         (dict(pool_type='eos', eos_id=49405), 49405),
         (dict(pool_type='eos', eos_id=49406), 49406),
-        # "a": read there, words behind it do not count.
+        # "a": read there, the words after it would not count.
         (dict(pool_type='eos', eos_id=320), 320),
         # open_clip's default, which its own tokenizer never gives.
         (dict(pool_type='eos'), 2),
     ],
 )
-def test_an_end_that_the_tokenizer_does_not_give_is_refused(tmp_path, end, number):
+def test_an_eos_id_that_the_tokenizer_does_not_append_is_refused(tmp_path, end, number):
     spec = CLIPSpec(write_added_token(tmp_path, '<lesion>', **end))
     told = (
         rf"eos_id={number}, but its tokenizer .* end of 'a polyp in the colon'.*"
@@ -113,7 +113,7 @@ def test_an_end_that_the_tokenizer_does_not_give_is_refused(tmp_path, end, numbe
         embed_texts(spec, ['a polyp in the colon', 'a cyst'])
 
 
-def test_an_end_that_is_not_given_is_no_fault_where_all_words_are_seen(tmp_path):
+def test_a_wrong_eos_id_is_accepted_if_every_token_sees_all_words(tmp_path):
     end = dict(pool_type='eos', eos_id=49405, no_causal_mask=True)
     spec = CLIPSpec(write_added_token(tmp_path, '<lesion>', **end))
     one, other = embed_texts(spec, ['a polyp', 'a cyst'])

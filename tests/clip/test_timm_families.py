@@ -45,13 +45,13 @@ DIMS = 32
 
 @pytest.fixture(scope='module', autouse=True)
 def smaller_models():
-    """timm's architectures at three blocks and a width of 64, as far as they go."""
+    """timm's architectures with three blocks and a width of 64, where possible."""
     create = timm.create_model
     shrunk = {'depth': 3, 'embed_dim': 64, 'num_heads': 2}
 
     def small(name, **kwargs):
         if name.startswith(('vitamin', 'vit_base_mci')):
-            # Their stems are of one width.
+            # Their stems have a fixed width.
             kwargs = {'depth': 3, **kwargs}
         elif name.startswith(('vit_', 'eva02_')):
             kwargs = {**shrunk, **kwargs}
@@ -87,7 +87,7 @@ def vision(family: str) -> dict:
 
 @pytest.fixture(scope='module', params=SMALL)
 def pair(request):
-    """Family, our tower and open_clip's of the same weights."""
+    """Family, our tower, and open_clip's tower with the same weights."""
     torch.set_num_threads(1)
     with torch.random.fork_rng():
         torch.manual_seed(0)
@@ -104,7 +104,7 @@ def images(height: int, width: int) -> torch.Tensor:
 
 
 @torch.no_grad()
-def test_the_embedding_at_native_size_is_open_clips(pair):
+def test_the_embedding_at_native_size_equals_that_of_open_clip(pair):
     _, ours, theirs = pair
     inputs = images(*theirs.image_size)
     for mode in timm_dense_modes(ours)[-1:]:
@@ -116,7 +116,7 @@ def test_the_embedding_at_native_size_is_open_clips(pair):
 
 @torch.no_grad()
 @pytest.mark.parametrize('size', [(64, 64), (96, 160), (90, 75)])
-def test_images_of_any_size_give_a_map_of_their_grid(pair, size):
+def test_images_of_any_size_give_a_map_of_the_matching_grid(pair, size):
     family, ours, _ = pair
     stride = 32 if family in CONVOLUTIONAL else PATCH.get(family, 16)
     for mode in timm_dense_modes(ours):
@@ -126,14 +126,14 @@ def test_images_of_any_size_give_a_map_of_their_grid(pair, size):
 
 
 @torch.no_grad()
-def test_a_position_of_the_dense_map_is_the_towers_own_head_of_it_alone(pair):
+def test_each_position_of_the_dense_map_is_the_head_applied_to_it_alone(pair):
     family, ours, theirs = pair
     inputs = images(*theirs.image_size)
     dense = timm_features(ours, inputs, (), 'vanilla').dense_features
     last = theirs.trunk.forward_features(inputs)
     if family not in CONVOLUTIONAL:
         rows = last[:, ours.trunk.num_prefix_tokens :].flatten(0, 1)
-        # A token by itself, as class token of one of pools that take it.
+        # A token by itself; it is also the class token of pools that use one.
         single = rows[:, None]
         if theirs.trunk.attn_pool is None and theirs.trunk.global_pool == 'avg':
             prefix = ours.trunk.num_prefix_tokens
@@ -146,7 +146,7 @@ def test_a_position_of_the_dense_map_is_the_towers_own_head_of_it_alone(pair):
     assert_close(dense.flatten(2)[0].T, alone, rtol=1e-4, atol=1e-4)
 
 
-def test_modes_are_there_where_the_last_block_allows_them(pair):
+def test_dense_modes_are_offered_where_the_last_block_allows_them(pair):
     family, ours, _ = pair
     expected = ('vanilla',) if family in VANILLA else DENSE_MODES
     assert timm_dense_modes(ours) == expected == dense_modes(ours)
@@ -159,10 +159,8 @@ def plain_attention(query, key, value, mode, prefix):
 
 
 @torch.no_grad()
-def test_modes_change_the_attention_of_the_last_block_and_nothing_else(
-    pair, monkeypatch
-):
-    """With the attention put back, the map is vanilla's: rope, norms, gates, scales."""
+def test_dense_modes_change_only_the_attention_of_the_last_block(pair, monkeypatch):
+    """With plain attention put back, the map equals that of the mode vanilla."""
     _, ours, _ = pair
     if timm_dense_modes(ours) == ('vanilla',):
         return
@@ -178,7 +176,7 @@ def test_modes_change_the_attention_of_the_last_block_and_nothing_else(
 
 
 @torch.no_grad()
-def test_levels_are_maps_of_the_wanted_blocks(pair):
+def test_levels_are_maps_of_the_requested_blocks(pair):
     family, ours, _ = pair
     last = len(ours.trunk.feature_info) - 1
     features = timm_features(
@@ -186,7 +184,7 @@ def test_levels_are_maps_of_the_wanted_blocks(pair):
     )
     widths = [ours.trunk.feature_info[i]['num_chs'] for i in (1, last)]
     assert [level.shape[1] for level in features.levels] == widths
-    # 64 is no multiple of a patch of 14: 70 is.
+    # 64 is not a multiple of a patch of 14, but 70 is.
     side = 70 if PATCH.get(family) else 64
     padded = nn.functional.pad(images(64, 64), (0, side - 64, 0, side - 64))
     expected = ours.trunk.forward_intermediates(
@@ -196,7 +194,7 @@ def test_levels_are_maps_of_the_wanted_blocks(pair):
         assert_close(level, wanted)
 
 
-def test_a_native_size_that_is_no_multiple_of_the_patch_is_cut_as_open_clip_does():
+def test_a_native_size_that_the_patch_does_not_divide_is_cropped_like_open_clip():
     config = dict(
         timm_model_name='vit_so400m_patch14_siglip_384',
         timm_pool='map',
@@ -215,7 +213,7 @@ def test_a_native_size_that_is_no_multiple_of_the_patch_is_cut_as_open_clip_does
         assert_close(embedding, theirs(inputs), rtol=0, atol=1e-5)
 
 
-def test_gradients_are_the_same_with_recomputed_blocks(pair):
+def test_gradients_are_the_same_with_gradient_checkpointing(pair):
     _, ours, _ = pair
     gradients = []
     for with_cp in (False, True):
@@ -241,6 +239,6 @@ def test_gradients_are_the_same_with_recomputed_blocks(pair):
         ),
     ],
 )
-def test_other_towers_are_refused_by_what_they_are(config, message):
+def test_unsupported_towers_are_refused_with_the_reason(config, message):
     with pytest.raises(ValueError, match=message):
         build_timm_tower(DIMS, {'timm_proj': 'linear', 'image_size': 64, **config})

@@ -37,7 +37,7 @@ def images(height=96, width=96) -> torch.Tensor:
 
 
 @torch.no_grad()
-def test_image_embedding_is_open_clips_at_the_native_size(tower):
+def test_the_image_embedding_at_native_size_equals_that_of_open_clip(tower):
     side = get_model_config(NAME)['vision_cfg']['image_size']
     inputs = images(side, side)
     features = timm_features(tower, inputs, (), 'vanilla')
@@ -46,7 +46,7 @@ def test_image_embedding_is_open_clips_at_the_native_size(tower):
 
 @torch.no_grad()
 @pytest.mark.parametrize('size', [(64, 64), (96, 160), (90, 75)])
-def test_an_average_of_the_dense_map_is_the_image_embedding(tower, size):
+def test_the_mean_of_the_dense_map_is_the_image_embedding(tower, size):
     features = timm_features(tower, images(*size), (), 'vanilla')
     grid = tuple(-(-n // 32) for n in size)
     assert features.dense_features.shape == (2, 256, *grid)
@@ -54,7 +54,7 @@ def test_an_average_of_the_dense_map_is_the_image_embedding(tower, size):
     assert_close(mean, tower(images(*size)), rtol=1e-4, atol=1e-5)
 
 
-def test_features_without_a_gradient_are_those_with_one(tower):
+def test_features_are_the_same_with_and_without_gradients(tower):
     double = copy.deepcopy(tower).double()
     inputs = images(90, 75).double()
     trained = timm_features(double, inputs, (1,), 'vanilla')
@@ -72,7 +72,7 @@ def test_features_without_a_gradient_are_those_with_one(tower):
 @pytest.mark.parametrize(
     'other', [{'timm_pool': 'max'}, {'timm_pool': 'avgmax'}, {'timm_proj': 'mlp'}]
 )
-def test_image_embedding_of_another_head_is_open_clips(other):
+def test_the_image_embedding_of_another_head_equals_that_of_open_clip(other):
     config = {**get_model_config(NAME)['vision_cfg'], **other}
     tower = build_timm_tower(256, config).eval()
     features = timm_features(tower, images(), (), 'vanilla')
@@ -81,7 +81,7 @@ def test_image_embedding_of_another_head_is_open_clips(other):
 
 
 @torch.no_grad()
-def test_levels_are_what_lies_between_the_stages(tower):
+def test_levels_are_the_outputs_of_the_stages(tower):
     features = timm_features(tower, images(64, 64), (0, 1, 2, 3, 4), 'vanilla')
     shapes = [tuple(level.shape[1:]) for level in features.levels]
     assert shapes == [(16, 32, 32), (24, 16, 16), (40, 8, 8), (112, 4, 4), (320, 2, 2)]
@@ -97,7 +97,7 @@ def test_levels_are_what_lies_between_the_stages(tower):
 @pytest.mark.parametrize('pool', ['avg', 'max', 'avgmax'])
 @pytest.mark.parametrize('proj', ['linear', 'mlp'])
 @torch.no_grad()
-def test_a_position_alone_has_the_embedding_of_its_dense_map(pool, proj):
+def test_each_position_of_the_dense_map_is_the_head_applied_to_it_alone(pool, proj):
     config = {
         **get_model_config(NAME)['vision_cfg'],
         'timm_pool': pool,
@@ -114,7 +114,7 @@ def test_a_position_alone_has_the_embedding_of_its_dense_map(pool, proj):
             assert_close(dense[:, :, row, column], alone, rtol=1e-4, atol=1e-5)
 
 
-def test_gradients_are_the_same_with_recomputed_blocks(tower):
+def test_gradients_are_the_same_with_gradient_checkpointing(tower):
     weight = tower.trunk.blocks[3][0].conv_pw.weight
     gradients = []
     for with_cp in (False, True):
@@ -127,7 +127,9 @@ def test_gradients_are_the_same_with_recomputed_blocks(tower):
 
 @torch.no_grad()
 @pytest.mark.parametrize(('stride', 'side'), [(32, 3), (16, 6), (8, 12)])
-def test_stride_turned_into_dilation_gives_finer_maps(stride, side):
+def test_replacing_stride_by_dilation_gives_finer_maps_with_the_same_weights(
+    stride, side
+):
     torch.manual_seed(0)
     tower = build_image_tower(CLIPSpec(NAME)).eval()
     before = {key: value.clone() for key, value in tower.state_dict().items()}
@@ -152,12 +154,12 @@ def test_constant_features_come_out_the_same_at_every_stride():
     assert_close(*middle)
 
 
-def test_an_unknown_stride_is_an_error(tower):
+def test_an_unsupported_output_stride_is_an_error(tower):
     with pytest.raises(ValueError, match='output_stride=4'):
         set_output_stride(tower, 4)
 
 
-def test_the_stride_of_another_family_is_fixed():
+def test_changing_the_output_stride_of_convnext_is_refused():
     with torch.device('meta'):
         convnext = build_image_tower(CLIPSpec('convnext_tiny'))
     with pytest.raises(ValueError, match=r'output_stride=16: .* ConvNeXt is fixed'):

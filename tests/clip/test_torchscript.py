@@ -38,7 +38,7 @@ class Whole(nn.Module):
 
 
 @pytest.mark.parametrize('traced', [True, False])
-def test_state_dict_is_that_of_the_module_and_of_torch(tmp_path, traced):
+def test_the_state_dict_equals_that_of_torch_jit_load(tmp_path, traced):
     model = Whole().eval()
     path = tmp_path / 'whole.pt'
     if traced:
@@ -57,7 +57,7 @@ def test_state_dict_is_that_of_the_module_and_of_torch(tmp_path, traced):
 
 
 class Counted(nn.Module):
-    """Its restoring fails, so that a test can see whether it was run."""
+    """Restoring its state fails, which shows whether its code was run."""
 
     def __init__(self):
         super().__init__()
@@ -78,7 +78,7 @@ class Counted(nn.Module):
 
 
 @pytest.mark.reliability('security', 'a TorchScript archive that runs when it is read')
-def test_no_program_in_the_archive_is_run(tmp_path):
+def test_no_code_in_the_archive_is_run(tmp_path):
     path = tmp_path / 'counted.pt'
     torch.jit.script(Counted().eval()).save(path)
     with pytest.raises(torch.jit.Error, match='it was run'):
@@ -96,7 +96,7 @@ def archive_of(path, data: bytes, compression=zipfile.ZIP_STORED):
 @pytest.mark.parametrize(
     'content', [print, pickle.loads, torch.load, torch.nn.Linear, zipfile.ZipFile]
 )
-def test_objects_from_elsewhere_are_refused(tmp_path, content):
+def test_pickled_objects_other_than_modules_and_tensors_are_refused(tmp_path, content):
     path = archive_of(tmp_path / 'odd.pt', pickle.dumps(content, protocol=2))
     with pytest.raises(pickle.UnpicklingError, match=f'{content.__name__} was not'):
         torchscript_state_dict(path)
@@ -109,13 +109,13 @@ def test_compressed_parts_are_refused(tmp_path):
         torchscript_state_dict(path)
 
 
-def test_archive_without_a_module_is_refused(tmp_path):
+def test_an_archive_without_a_module_is_refused(tmp_path):
     path = archive_of(tmp_path / 'odd.pt', pickle.dumps([1], protocol=2))
     with pytest.raises(ValueError, match='no module'):
         torchscript_state_dict(path)
 
 
-def test_code_that_unpacks_to_more_than_any_model_has_is_not_read(tmp_path):
+def test_code_that_unpacks_to_an_excessive_size_is_refused(tmp_path):
     path, odd = tmp_path / 'whole.pt', tmp_path / 'odd.pt'
     torch.jit.script(Whole().eval()).save(path)
     with (

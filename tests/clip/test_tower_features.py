@@ -8,7 +8,7 @@ from mcdrl_mmseg.clip.dense import DENSE_MODES, dense_pooled_tokens, dense_vit_b
 from mcdrl_mmseg.clip.tower_features import resnet_features, vit_features
 
 FEATURES = {'mcdrl-tiny-vit': vit_features, 'mcdrl-tiny-rn': resnet_features}
-# Blocks of the ViT, stages of the ResNet, and the widths of their maps.
+# Blocks of the ViT and stages of the ResNet.
 INDICES = {'mcdrl-tiny-vit': (1, 4, 5), 'mcdrl-tiny-rn': (0, 1, 2, 3)}
 SIZES = {
     'mcdrl-tiny-vit': {'stride': 8, 'own': 112},
@@ -23,7 +23,9 @@ def run(tiny_clip, x, mode='sclip', out_indices=(), **kwargs):
 
 
 @pytest.mark.parametrize('mode', DENSE_MODES)
-def test_image_embedding_is_open_clips_in_every_mode(tiny_clip, images, mode):
+def test_the_image_embedding_equals_that_of_open_clip_in_every_mode(
+    tiny_clip, images, mode
+):
     name, model = tiny_clip
     with torch.no_grad():
         expected = model.encode_image(images[name])
@@ -33,7 +35,9 @@ def test_image_embedding_is_open_clips_in_every_mode(tiny_clip, images, mode):
 
 
 @pytest.mark.parametrize('mode', DENSE_MODES)
-def test_image_embedding_of_mean_pooling_is_open_clips(tiny_clips, images, mode):
+def test_the_image_embedding_with_mean_pooling_equals_that_of_open_clip(
+    tiny_clips, images, mode
+):
     tower = copy.deepcopy(tiny_clips['mcdrl-tiny-vit'].visual)
     tower.pool_type = 'avg'
     with torch.no_grad():
@@ -42,7 +46,7 @@ def test_image_embedding_of_mean_pooling_is_open_clips(tiny_clips, images, mode)
     assert_close(result.image_embedding.flatten(1), expected, atol=1e-4, rtol=1e-4)
 
 
-def test_dense_mode_costs_no_further_block(tiny_clips, images):
+def test_a_dense_mode_does_not_run_the_last_block_twice(tiny_clips, images):
     tower = copy.deepcopy(tiny_clips['mcdrl-tiny-vit'].visual)
     runs = []
     tower.transformer.resblocks[-1].mlp.register_forward_hook(lambda *_: runs.append(1))
@@ -51,7 +55,7 @@ def test_dense_mode_costs_no_further_block(tiny_clips, images):
     assert len(runs) == 1
 
 
-def test_levels_are_open_clips_intermediates(tiny_clip, images):
+def test_levels_equal_the_intermediates_of_open_clip(tiny_clip, images):
     name, model = tiny_clip
     indices = INDICES[name]
     # open_clip counts the ResNet's stem as its first intermediate.
@@ -75,9 +79,7 @@ def test_levels_do_not_depend_on_the_mode(tiny_clip, images):
     assert all(torch.equal(a, b) for a, b in zip(one, other))
 
 
-def test_vanilla_vit_map_is_the_last_blocks_tokens_in_the_joint_space(
-    tiny_clips, images
-):
+def test_the_vanilla_vit_map_projects_the_tokens_of_the_last_block(tiny_clips, images):
     tower = tiny_clips['mcdrl-tiny-vit'].visual
     x = images['mcdrl-tiny-vit']
     with torch.no_grad():
@@ -89,7 +91,7 @@ def test_vanilla_vit_map_is_the_last_blocks_tokens_in_the_joint_space(
 
 
 @pytest.mark.parametrize('mode', ['maskclip', 'sclip', 'clearclip'])
-def test_vit_map_reruns_the_last_block_alone(tiny_clips, images, mode):
+def test_the_vit_map_reruns_only_the_last_block(tiny_clips, images, mode):
     tower = tiny_clips['mcdrl-tiny-vit'].visual
     x = images['mcdrl-tiny-vit']
     with torch.no_grad():
@@ -110,7 +112,9 @@ def pooled_input(tower, x):
 
 
 @pytest.mark.parametrize('mode', ['vanilla', 'sclip', 'clearclip'])
-def test_resnet_map_pools_at_every_position_with_positions(tiny_clips, images, mode):
+def test_the_resnet_map_pools_at_every_position_with_position_embeddings(
+    tiny_clips, images, mode
+):
     tower = tiny_clips['mcdrl-tiny-rn'].visual
     x = images['mcdrl-tiny-rn']
     with torch.no_grad():
@@ -135,7 +139,7 @@ def test_resnet_maskclip_map_is_value_and_output_projection_without_positions(
     assert_close(result.flatten(2), expected.transpose(1, 2), atol=1e-4, rtol=1e-4)
 
 
-def test_modes_differ(tiny_clip, images):
+def test_dense_modes_give_different_maps(tiny_clip, images):
     name, _ = tiny_clip
     maps = [run(tiny_clip, images[name], m).dense_features for m in DENSE_MODES]
     for i, one in enumerate(maps):
@@ -144,7 +148,7 @@ def test_modes_differ(tiny_clip, images):
 
 @pytest.mark.parametrize('size', [(64, 96), (160, 128), (96, 96)])
 @pytest.mark.parametrize('mode', DENSE_MODES)
-def test_any_size_gives_a_map_of_its_own_shape(tiny_clip, size, mode):
+def test_images_of_any_size_give_a_map_of_the_matching_size(tiny_clip, size, mode):
     name, _ = tiny_clip
     x = torch.randn(1, 3, *size, generator=torch.Generator().manual_seed(3))
     result = run(tiny_clip, x, mode)
@@ -168,7 +172,7 @@ def test_rows_and_columns_of_a_map_are_those_of_the_image(tiny_clip):
 
 
 @pytest.mark.parametrize('size', [(61, 75), (112, 109)])
-def test_vit_pads_sizes_that_are_no_multiple_of_the_patch(tiny_clips, size):
+def test_vit_pads_images_whose_size_is_not_a_multiple_of_the_patch(tiny_clips, size):
     tower = tiny_clips['mcdrl-tiny-vit'].visual
     x = torch.randn(1, 3, *size, generator=torch.Generator().manual_seed(5))
     rows, columns = -(-size[0] // 8), -(-size[1] // 8)
@@ -182,7 +186,7 @@ def test_vit_pads_sizes_that_are_no_multiple_of_the_patch(tiny_clips, size):
     assert torch.equal(result.levels[0], expected.levels[0])
 
 
-def test_resnet_takes_sizes_that_are_no_multiple_of_its_stride(tiny_clips):
+def test_resnet_accepts_sizes_that_are_not_a_multiple_of_its_stride(tiny_clips):
     tower = tiny_clips['mcdrl-tiny-rn'].visual
     with torch.no_grad():
         result = resnet_features(tower, torch.zeros(1, 3, 100, 70), (0, 3), 'sclip')
@@ -210,8 +214,10 @@ def test_gradient_checkpointing_changes_neither_results_nor_gradients(
         assert_close(gradients[1][key], gradient, msg=key)
 
 
-def test_gradient_checkpointing_keeps_no_activations_of_blocks(tiny_clips, images):
-    """It is worth its time only if less is kept for the backward pass."""
+def test_gradient_checkpointing_keeps_less_than_a_third_of_the_activations(
+    tiny_clips, images
+):
+    """It is worth its time only if it saves memory for the backward pass."""
     tower = tiny_clips['mcdrl-tiny-vit'].visual
     kept = []
     for with_cp in (False, True):

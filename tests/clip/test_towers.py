@@ -24,7 +24,7 @@ def files(tiny_clips, tmp_path_factory) -> dict:
     return paths
 
 
-def test_loaded_image_tower_gives_open_clips_features(tiny_clip, files, images):
+def test_a_loaded_image_tower_gives_the_features_of_open_clip(tiny_clip, files, images):
     name, model = tiny_clip
     spec = CLIPSpec(name, str(files[name]))
     tower = build_image_tower(spec).eval()
@@ -33,7 +33,7 @@ def test_loaded_image_tower_gives_open_clips_features(tiny_clip, files, images):
         assert_close(tower(images[name]), model.encode_image(images[name]))
 
 
-def test_loaded_text_tower_gives_open_clips_features(tiny_clip, files):
+def test_a_loaded_text_tower_gives_the_features_of_open_clip(tiny_clip, files):
     name, model = tiny_clip
     spec = CLIPSpec(name, str(files[name]))
     tower = build_text_tower(spec).eval()
@@ -59,12 +59,12 @@ def test_towers_of_one_spec_share_the_width_of_the_joint_space():
         ('coca_ViT-B-32', 'VisionTransformer'),
     ],
 )
-def test_published_architectures_build(name, kind):
+def test_published_architectures_can_be_built(name, kind):
     with torch.device('meta'):
         assert type(build_image_tower(CLIPSpec(name))).__name__ == kind
 
 
-def test_a_tower_of_another_kind_is_refused_by_name_and_kind():
+def test_an_unsupported_tower_is_refused_with_its_name_and_kind():
     name = 'vit_relpos_medium_patch16_cls_224'
     with (
         torch.device('meta'),
@@ -115,7 +115,9 @@ def test_incomplete_weights_are_refused(tiny_clips, tmp_path, name, key):
         load_tower_weights(build_image_tower(spec), spec, 'visual.')
 
 
-def test_image_tower_alone_is_enough_for_the_image_side_only(tiny_clips, tmp_path):
+def test_weights_of_the_image_tower_alone_load_into_the_image_side_only(
+    tiny_clips, tmp_path
+):
     state = tiny_clips['mcdrl-tiny-vit'].state_dict()
     path = tmp_path / 'image.safetensors'
     save_file({k: v for k, v in state.items() if k.startswith('visual.')}, path)
@@ -140,7 +142,7 @@ def test_positions_of_another_image_size_are_interpolated(tiny_clips, tmp_path, 
     assert_close(tower.positional_embedding.data, fit_position_grid(small, (14, 14)))
 
 
-def test_a_text_towers_positions_of_another_length_are_refused(tiny_clips, tmp_path):
+def test_text_positions_of_another_length_are_refused(tiny_clips, tmp_path):
     state = dict(tiny_clips['mcdrl-tiny-vit'].state_dict())
     texts = [key for key in state if not key.startswith('visual.')]
     (key,) = (key for key in texts if key.endswith('positional_embedding'))
@@ -154,13 +156,13 @@ def test_a_text_towers_positions_of_another_length_are_refused(tiny_clips, tmp_p
 
 @pytest.fixture(scope='module')
 def archive(tiny_clips, tmp_path_factory, save_archive):
-    """OpenAI's container, whose weights are trained with QuickGELU."""
+    """An archive in OpenAI's format, whose weights are trained with QuickGELU."""
     path = tmp_path_factory.mktemp('archive') / 'RN.pt'
     save_archive(tiny_clips['mcdrl-tiny-rn'], path)
     return path
 
 
-def test_openais_archive_in_a_gelu_model_is_refused_with_the_remedy(archive):
+def test_an_openai_archive_in_a_gelu_model_is_refused_with_the_remedy(archive):
     spec = CLIPSpec('mcdrl-tiny-rn', str(archive))
     with pytest.raises(CLIPWeightsError, match=r'Set quick_gelu=True') as caught:
         load_tower_weights(build_image_tower(spec), spec, 'visual.')
@@ -169,7 +171,7 @@ def test_openais_archive_in_a_gelu_model_is_refused_with_the_remedy(archive):
 
 @pytest.fixture
 def told(monkeypatch):
-    """What is logged."""
+    """The logged messages."""
     messages: list[str] = []
     log = 'mcdrl_mmseg.clip.towers.print_log'
     monkeypatch.setattr(log, lambda message, **_: messages.append(message))
@@ -180,26 +182,26 @@ def told(monkeypatch):
     ('model_name', 'quick_gelu', 'tells'),
     [('RN50', None, True), ('RN50', False, False), ('RN50x4', None, True)],
 )
-def test_a_file_that_does_not_tell_its_activation_is_told_of(
+def test_a_file_without_a_recorded_activation_is_reported_unless_it_is_given(
     files, told, model_name, quick_gelu, tells
 ):
     path = files['mcdrl-tiny-rn']
     spec = CLIPSpec(model_name, str(path), quick_gelu)
-    # The weights are another architecture's: refused behind what is looked at here.
+    # The weights are of another architecture: refused after the check tested here.
     with pytest.raises(CLIPWeightsError, match='does not fit'):
         load_tower_weights(torch.nn.Linear(1, 1), spec, 'visual.')
     expected = [f'{path} does not record its activation'] if tells else []
     assert [message.partition(';')[0] for message in told] == expected
 
 
-def test_a_file_of_an_architecture_without_quick_gelu_weights_is_not(files, told):
+def test_an_architecture_without_quick_gelu_weights_is_not_reported(files, told):
     name = 'mcdrl-tiny-vit'
     spec = CLIPSpec(name, str(files[name]))
     load_tower_weights(build_image_tower(spec), spec, 'visual.')
     assert told == []
 
 
-def test_openais_archive_loads_into_both_towers_of_a_quick_gelu_model(
+def test_an_openai_archive_loads_into_both_towers_of_a_quick_gelu_model(
     archive, tiny_clips
 ):
     spec = CLIPSpec('mcdrl-tiny-rn', str(archive), quick_gelu=True)
@@ -214,7 +216,7 @@ def test_openais_archive_loads_into_both_towers_of_a_quick_gelu_model(
         assert torch.equal(tensor, state[key].half().float())
 
 
-def test_quick_gelu_changes_the_transformers_activation():
+def test_quick_gelu_changes_the_activation_of_the_transformer():
     plain = build_image_tower(CLIPSpec('mcdrl-tiny-vit'))
     quick = build_image_tower(CLIPSpec('mcdrl-tiny-vit', quick_gelu=True))
     names = [type(t.transformer.resblocks[0].mlp.gelu).__name__ for t in (plain, quick)]
@@ -234,11 +236,11 @@ def test_quick_gelu_changes_the_transformers_activation():
         (CLIPSpec('ViT-B-16', 'openai', quick_gelu=False), False),
     ],
 )
-def test_activation_follows_the_argument_then_the_name_then_the_tag(spec, quick):
+def test_the_activation_follows_the_argument_then_the_name_then_the_tag(spec, quick):
     assert spec.uses_quick_gelu is quick
 
 
-def test_identity_of_a_file_is_its_content(files, tmp_path):
+def test_the_identity_of_a_file_depends_only_on_its_content(files, tmp_path):
     moved = tmp_path / 'moved.safetensors'
     moved.write_bytes(files['mcdrl-tiny-vit'].read_bytes())
     one = CLIPSpec('mcdrl-tiny-vit', str(files['mcdrl-tiny-vit'])).identity()
@@ -249,7 +251,7 @@ def test_identity_of_a_file_is_its_content(files, tmp_path):
     assert CLIPSpec('mcdrl-tiny-vit', str(moved)).identity() != one
 
 
-def test_identity_tells_models_weights_and_activations_apart(files):
+def test_the_identity_distinguishes_models_weights_and_activations(files):
     path = str(files['mcdrl-tiny-vit'])
     specs = [
         CLIPSpec('mcdrl-tiny-vit'),
@@ -264,7 +266,7 @@ def test_identity_tells_models_weights_and_activations_apart(files):
     assert all(isinstance(v, str) for spec in specs for v in spec.identity().values())
 
 
-def test_identity_of_a_tag_needs_no_download_and_no_spelling(monkeypatch):
+def test_the_identity_of_a_tag_needs_no_download_and_ignores_the_spelling(monkeypatch):
     def fail(*_, **__):
         raise AssertionError('downloads')
 
@@ -275,8 +277,8 @@ def test_identity_of_a_tag_needs_no_download_and_no_spelling(monkeypatch):
     )
 
 
-def test_cocas_text_tower_gives_its_embedding_alone(tmp_path):
-    """open_clip's is a pair, of which the second are the tokens for captions."""
+def test_the_text_tower_of_coca_returns_only_its_embedding(tmp_path):
+    """open_clip's tower returns a pair: the embedding and the tokens for captions."""
     from open_clip.model import _build_text_tower
 
     text = dict(context_length=16, vocab_size=300, width=32, heads=2, layers=2)

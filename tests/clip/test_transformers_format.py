@@ -72,7 +72,7 @@ def published(tmp_path_factory):
 
 
 @torch.no_grad()
-def test_both_towers_of_a_folder_give_transformers_own_embeddings(published):
+def test_both_towers_of_a_folder_give_the_embeddings_of_transformers(published):
     folder, model = published
     spec = CLIPSpec(f'local-dir:{folder}')
     assert spec.uses_quick_gelu
@@ -90,7 +90,7 @@ def test_both_towers_of_a_folder_give_transformers_own_embeddings(published):
     assert_close(text(tokens), model.text_projection(pooled), rtol=0, atol=1e-5)
 
 
-def test_a_file_by_itself_is_converted_too(published, tmp_path):
+def test_a_weights_file_without_its_folder_is_converted_too(published, tmp_path):
     folder, model = published
     path = tmp_path / 'pytorch_model.bin'
     state = model.state_dict()

@@ -62,7 +62,7 @@ def save_old_format(model, path):
         (save_safetensors, 'clip.safetensors', False),
     ],
 )
-def test_every_container_gives_both_towers_in_one_layout(
+def test_every_file_format_gives_both_towers_in_the_same_layout(
     model, tmp_path, save, name, halved
 ):
     path = tmp_path / name
@@ -71,14 +71,14 @@ def test_every_container_gives_both_towers_in_one_layout(
     assert_same_weights(load_clip_state_dict(path), model, halved)
 
 
-def test_openais_archive_gives_both_towers_in_the_same_layout(
+def test_an_openai_archive_gives_both_towers_in_the_same_layout(
     model, tmp_path, save_archive
 ):
     path = tmp_path / 'RN50.pt'
     save_archive(model, path)
     assert is_torchscript(path)
     state = load_clip_state_dict(path)
-    del state['attn_mask']  # derived, and of neither tower's parameters
+    del state['attn_mask']  # derived, not a parameter of either tower
     assert_same_weights(state, model, halved=True)
 
 
@@ -100,7 +100,9 @@ def assert_same_weights(state, model, halved):
         ('page.pt', b'<!DOCTYPE html><html></html>'),
     ],
 )
-def test_file_of_something_else_is_named_as_perhaps_damaged(tmp_path, name, content):
+def test_a_file_without_weights_is_reported_as_possibly_damaged(
+    tmp_path, name, content
+):
     path = tmp_path / name
     path.write_bytes(content)
     with pytest.raises(CLIPWeightsError, match='may be damaged') as caught:
@@ -117,7 +119,7 @@ def test_file_of_something_else_is_named_as_perhaps_damaged(tmp_path, name, cont
         (save_safetensors, 'clip.safetensors'),
     ],
 )
-def test_file_cut_short_is_named_as_perhaps_damaged(model, tmp_path, save, name):
+def test_a_truncated_file_is_reported_as_possibly_damaged(model, tmp_path, save, name):
     path = tmp_path / name
     save(model, path)
     os.truncate(path, path.stat().st_size // 2)
@@ -126,7 +128,9 @@ def test_file_cut_short_is_named_as_perhaps_damaged(model, tmp_path, save, name)
     assert str(path) in str(caught.value)
 
 
-def test_archive_cut_short_is_named_as_perhaps_damaged(model, tmp_path, save_archive):
+def test_a_truncated_archive_is_reported_as_possibly_damaged(
+    model, tmp_path, save_archive
+):
     path = tmp_path / 'RN50.pt'
     save_archive(model, path)
     os.truncate(path, path.stat().st_size // 2)
@@ -154,7 +158,7 @@ def save_old_pickle(content, path):
 
 @pytest.mark.reliability('security', 'a pickle that runs code as `pretrained=`')
 @pytest.mark.parametrize('save', [save_zipped_pickle, save_old_pickle])
-def test_pickle_with_code_is_refused_by_name_and_not_run(tmp_path, save):
+def test_a_pickle_with_code_is_refused_by_name_and_not_run(tmp_path, save):
     path, target = tmp_path / 'clip.pt', tmp_path / 'written'
     save({'visual.proj': torch.zeros(2), 'x': Malicious(target)}, path)
     with pytest.raises(CLIPWeightsError, match='can run code') as caught:
@@ -165,7 +169,7 @@ def test_pickle_with_code_is_refused_by_name_and_not_run(tmp_path, save):
     assert not target.exists()
 
 
-def test_plain_pickle_with_code_is_refused_and_not_run(tmp_path):
+def test_a_plain_pickle_with_code_is_refused_and_not_run(tmp_path):
     path, target = tmp_path / 'clip.pt', tmp_path / 'written'
     path.write_bytes(pickle.dumps({'x': Malicious(target)}, protocol=2))
     with pytest.raises(CLIPWeightsError, match=r'clip\.pt'):
@@ -173,7 +177,7 @@ def test_plain_pickle_with_code_is_refused_and_not_run(tmp_path):
     assert not target.exists()
 
 
-def test_pickle_behind_torchscripts_mark_is_refused_and_not_run(tmp_path):
+def test_a_pickle_disguised_as_torchscript_is_refused_and_not_run(tmp_path):
     path, target = tmp_path / 'clip.pt', tmp_path / 'written'
     with zipfile.ZipFile(path, 'w') as archive:
         for name in ('a/constants.pkl', 'a/data.pkl'):
@@ -196,7 +200,7 @@ def test_pickle_behind_torchscripts_mark_is_refused_and_not_run(tmp_path):
         torch.zeros(2),
     ],
 )
-def test_file_without_an_image_tower_says_what_was_expected_and_found(
+def test_a_file_without_an_image_tower_is_an_error_that_names_the_expected_keys(
     tmp_path, content
 ):
     path = tmp_path / 'clip.pt'
@@ -207,14 +211,14 @@ def test_file_without_an_image_tower_says_what_was_expected_and_found(
     assert 'open_clip or OpenAI' in str(caught.value)
 
 
-def test_hugging_face_keys_are_shown_in_the_message(tmp_path):
+def test_unexpected_hugging_face_keys_are_shown_in_the_error(tmp_path):
     path = tmp_path / 'model.safetensors'
     save_file({'vision_model.post_layernorm.bias': torch.zeros(2)}, path)
     with pytest.raises(CLIPWeightsError, match=r'vision_model\.post_layernorm\.bias'):
         load_clip_state_dict(path)
 
 
-def test_tags_of_open_clips_table_are_told_from_files():
+def test_pretrained_tags_are_distinguished_from_files():
     assert is_tag('openai', 'RN50')
     assert is_tag('openai', 'ViT-B/16')
     assert not is_tag('openai', 'mcdrl-tiny-vit')
@@ -226,7 +230,7 @@ def test_openais_tags_use_quick_gelu_and_others_do_not():
     assert not tag_uses_quick_gelu('laion2b_s34b_b88k', 'ViT-B-16')
 
 
-def test_existing_file_is_resolved_to_itself(tmp_path, monkeypatch):
+def test_an_existing_file_is_resolved_to_itself(tmp_path, monkeypatch):
     path = tmp_path / 'clip.pt'
     path.write_bytes(b'x')
     assert resolve_weights_file(str(path), 'RN50') == path
@@ -234,12 +238,12 @@ def test_existing_file_is_resolved_to_itself(tmp_path, monkeypatch):
     assert resolve_weights_file('~/clip.pt', 'RN50') == path
 
 
-def test_neither_file_nor_tag_is_an_error_listing_the_models_tags():
+def test_a_name_that_is_neither_file_nor_tag_is_an_error_that_lists_the_tags():
     with pytest.raises(CLIPWeightsError, match=r"'opneai' is neither .*'openai'"):
         resolve_weights_file('opneai', 'RN50')
 
 
-def test_tag_that_cannot_be_downloaded_is_an_error_saying_what_to_do(monkeypatch):
+def test_a_tag_that_cannot_be_downloaded_is_an_error_that_says_what_to_do(monkeypatch):
     def no_network(cfg, **_):
         assert cfg['hf_hub'] or cfg['url']
         raise OSError('no route to host')
@@ -251,8 +255,8 @@ def test_tag_that_cannot_be_downloaded_is_an_error_saying_what_to_do(monkeypatch
         resolve_weights_file('openai', 'RN50')
 
 
-def test_a_tag_means_the_tag_even_beside_a_file_of_its_name(tmp_path, monkeypatch):
-    """Else the weights loaded would not be those that the fingerprint names."""
+def test_a_tag_takes_precedence_over_a_file_of_the_same_name(tmp_path, monkeypatch):
+    """Otherwise the loaded weights might not be those that the fingerprint names."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / 'openai').write_bytes(b'x')
     published = tmp_path / 'published.pt'
@@ -264,7 +268,7 @@ def test_a_tag_means_the_tag_even_beside_a_file_of_its_name(tmp_path, monkeypatc
 
 
 @pytest.mark.reliability('security', 'weights whose SHA-256 is not the demanded one')
-def test_a_file_may_be_demanded_to_have_a_hash(tmp_path):
+def test_a_file_can_be_required_to_have_a_hash(tmp_path):
     path = tmp_path / 'clip.pt'
     path.write_bytes(b'abc')
     right = hashlib.sha256(b'abc').hexdigest()
@@ -277,9 +281,7 @@ def test_a_file_may_be_demanded_to_have_a_hash(tmp_path):
 
 
 @pytest.mark.reliability('security', 'downloaded CLIP weights that were changed since')
-def test_a_file_of_the_hub_must_have_the_hash_that_it_is_called_by(
-    tmp_path, monkeypatch
-):
+def test_a_file_of_the_hub_must_match_the_hash_in_its_name(tmp_path, monkeypatch):
     blob = tmp_path / hashlib.sha256(b'abc').hexdigest()
     path = tmp_path / 'open_clip_model.safetensors'
     path.symlink_to(blob)
@@ -293,7 +295,7 @@ def test_a_file_of_the_hub_must_have_the_hash_that_it_is_called_by(
         resolve_weights_file('openai', 'RN50')
 
 
-def test_digest_is_of_the_content_and_not_of_the_path(tmp_path):
+def test_the_digest_depends_on_the_content_and_not_on_the_path(tmp_path):
     one, other = tmp_path / 'a.pt', tmp_path / 'folder' / 'b.bin'
     other.parent.mkdir()
     for path in (one, other):
@@ -308,12 +310,12 @@ def test_digest_is_of_the_content_and_not_of_the_path(tmp_path):
         (10, 'first byte'),
         (10, 'last byte'),
         (4_000_000, 'last byte'),
-        # Of larger files blocks are read, which never miss a training step.
+        # Of larger files only some blocks are read; a training step changes all blocks.
         (9_000_000, 'first byte'),
         (9_000_000, 'longer'),
     ],
 )
-def test_digest_changes_with_the_content(tmp_path, size, change):
+def test_the_digest_changes_with_the_content(tmp_path, size, change):
     path = tmp_path / 'clip.pt'
     content = bytearray(size)
     path.write_bytes(content)
@@ -326,7 +328,7 @@ def test_digest_changes_with_the_content(tmp_path, size, change):
     assert weights_digest(path) != before
 
 
-def test_digest_sees_an_optimiser_step(model, tmp_path):
+def test_the_digest_changes_after_an_optimiser_step(model, tmp_path):
     path = tmp_path / 'clip.pt'
     state = model.state_dict()
     torch.save(state, path)
@@ -335,7 +337,7 @@ def test_digest_sees_an_optimiser_step(model, tmp_path):
     assert weights_digest(path) != before
 
 
-def test_a_weight_that_is_larger_than_its_file_is_refused_unexpanded(tmp_path):
+def test_a_weight_larger_than_its_file_is_refused_without_expanding_it(tmp_path):
     path = tmp_path / 'odd.pt'
     # 2 bytes that stand for 2 TB; as float32 they would be 4.
     value = torch.zeros(1, dtype=torch.float16).expand(1_000_000, 1_000_000)
@@ -345,7 +347,7 @@ def test_a_weight_that_is_larger_than_its_file_is_refused_unexpanded(tmp_path):
 
 
 @pytest.mark.reliability('security', 'half-precision weights of another shape')
-def test_weights_are_not_brought_to_float32_before_their_shape_is_known(
+def test_weights_are_not_converted_to_float32_before_their_shape_is_checked(
     tmp_path, monkeypatch
 ):
     path = tmp_path / 'half.pt'
@@ -357,7 +359,7 @@ def test_weights_are_not_brought_to_float32_before_their_shape_is_known(
 
 
 @pytest.mark.reliability('security', 'packed weights that unpack to any size')
-def test_a_packed_table_of_any_size_is_not_unpacked(tmp_path):
+def test_a_packed_table_of_excessive_size_is_refused(tmp_path):
     path = tmp_path / 'packed.pt'
     packed = {
         'token_embedding.rows': torch.zeros(1, 4),

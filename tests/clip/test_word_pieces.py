@@ -22,15 +22,15 @@ from mcdrl_mmseg.clip.word_pieces import WordPieces, published_pieces
         ('a' * 101, [1]),
     ],
 )
-def test_words_are_cut_into_the_longest_known_pieces(text, ids):
+def test_words_are_split_into_the_longest_known_pieces(text, ids):
     assert WordPieces(PIECES).encode(text) == [2, *ids, 3]
 
 
-def test_long_texts_are_cut():
+def test_long_texts_are_truncated():
     assert len(WordPieces(PIECES).encode('blur ' * 500)) == 128
 
 
-def test_the_shipped_vocabulary_is_read_whole():
+def test_the_shipped_vocabulary_is_complete_and_encodes_like_hugging_face():
     assert len(published_pieces()) == 30522
     # As Hugging Face's tokenizers read tokenizer.json of the package.
     ids = [101, 26572, 4523, 1010, 7668, 102]
