@@ -17,7 +17,7 @@ def test_a_file_is_replaced_as_a_whole(tmp_path):
 
 
 @pytest.mark.reliability('fault', 'a table or state that cannot be written')
-def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path):
+def test_a_failed_write_keeps_the_old_file_and_leaves_no_other(tmp_path):
     path = tmp_path / 'a.txt'
     write_text(path, 'old')
     with pytest.raises(RuntimeError), atomic_write(path) as temporary:
@@ -27,7 +27,9 @@ def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path):
     assert os.listdir(tmp_path) == ['a.txt']
 
 
-def test_the_old_file_stands_until_the_new_one_is_on_the_disk(tmp_path, monkeypatch):
+def test_the_old_file_stays_in_place_until_the_new_one_is_on_disk(
+    tmp_path, monkeypatch
+):
     path = tmp_path / 'epoch_1.pth'
     write_bytes(path, b'old')
     seen = []
@@ -47,14 +49,14 @@ def test_the_old_file_stands_until_the_new_one_is_on_the_disk(tmp_path, monkeypa
     ]
 
 
-def test_what_need_not_last_waits_for_no_disk(tmp_path, monkeypatch):
+def test_a_write_that_need_not_be_durable_does_not_sync_the_disk(tmp_path, monkeypatch):
     synced = []
     monkeypatch.setattr(os, 'fsync', synced.append)
     write_bytes(tmp_path / 'a', b'x', durable=False)
     assert (tmp_path / 'a').read_bytes() == b'x' and not synced
 
 
-def test_several_writers_of_a_file_do_not_meet(tmp_path):
+def test_several_writers_of_a_file_do_not_mix_their_contents(tmp_path):
     path = tmp_path / 'a.txt'
     with atomic_write(path) as first, atomic_write(path) as second:
         assert {first.suffix, second.suffix} == {'.txt'}
@@ -65,7 +67,7 @@ def test_several_writers_of_a_file_do_not_meet(tmp_path):
     assert os.listdir(tmp_path) == ['a.txt']
 
 
-def test_the_umask_decides_who_may_read(tmp_path):
+def test_the_umask_decides_the_permissions_of_a_written_file(tmp_path):
     old = os.umask(0o027)
     try:
         write_text(tmp_path / 'a.txt', 'x')
@@ -75,7 +77,7 @@ def test_the_umask_decides_who_may_read(tmp_path):
 
 
 @pytest.mark.reliability('fault', 'disk full while a table or state is written')
-def test_a_full_disk_is_told_with_the_name_of_the_file(tmp_path, monkeypatch):
+def test_a_full_disk_is_reported_with_the_name_of_the_file(tmp_path, monkeypatch):
     def full(self, content):
         raise OSError(errno.ENOSPC, 'No space left on device')
 
@@ -86,7 +88,7 @@ def test_a_full_disk_is_told_with_the_name_of_the_file(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_read_only_disk_is_told_with_the_name_of_the_file(tmp_path, monkeypatch):
+def test_a_read_only_disk_is_reported_with_the_name_of_the_file(tmp_path, monkeypatch):
     def read_only(self, **kwargs):
         raise OSError(errno.EROFS, 'Read-only file system', str(self))
 
@@ -96,7 +98,7 @@ def test_a_read_only_disk_is_told_with_the_name_of_the_file(tmp_path, monkeypatc
     assert caught.value.filename == str(tmp_path / 'table.md')
 
 
-def test_a_file_in_the_place_of_the_folder_is_named(tmp_path):
+def test_a_file_in_place_of_the_folder_is_named_in_the_error(tmp_path):
     (tmp_path / 'file').write_text('')
     with pytest.raises(OSError, match='file') as caught:
         write_text(tmp_path / 'file' / 'table.md', 'x')

@@ -7,7 +7,7 @@ from mcdrl_common.dice_all import dice_all
     ('record', 'value'),
     [
         (dict(has_lesion=True, dice=0.25, false_positive=None), 0.25),
-        # A lesion that is missed whole is no empty prediction that is right.
+        # A lesion that is missed completely is not a correct empty prediction.
         (dict(has_lesion=True, dice=0.0, false_positive=None), 0.0),
         (dict(has_lesion=False, dice=None, false_positive=False), 1.0),
         (dict(has_lesion=False, dice=None, false_positive=True), 0.0),
@@ -19,5 +19,5 @@ from mcdrl_common.dice_all import dice_all
         (dict(has_lesion=False), None),
     ],
 )
-def test_an_empty_prediction_is_right_without_a_lesion_alone(record, value):
+def test_an_empty_prediction_is_right_only_for_an_image_without_lesion(record, value):
     assert dice_all(record) == value

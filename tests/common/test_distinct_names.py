@@ -14,5 +14,7 @@ from mcdrl_common.distinct_names import distinct_names
         (['/x/1.left.png', '/x/1.right.png'], ['1.left', '1.right']),
     ],
 )
-def test_names_have_the_folders_and_endings_that_tell_them_apart(images, names):
+def test_names_include_folders_and_extensions_only_as_needed_to_distinguish_them(
+    images, names
+):
     assert distinct_names(images) == names

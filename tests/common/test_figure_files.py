@@ -8,7 +8,7 @@ def red_figure():
     return Figure(figsize=(2, 1), facecolor='red')
 
 
-def test_array_is_red_first_and_of_the_figures_size():
+def test_the_array_is_in_rgb_order_and_has_the_size_of_the_figure():
     array = figure_array(red_figure(), dpi=50)
     assert array.shape == (50, 100, 3)
     assert array.dtype == np.uint8

@@ -27,7 +27,7 @@ def hold(folder):
     return process
 
 
-def test_a_second_holder_is_refused_and_told_who_holds(tmp_path):
+def test_a_second_holder_is_refused_with_the_name_of_the_first(tmp_path):
     other = hold(tmp_path)
     with pytest.raises(FolderBusyError, match=f'process {other.pid}$') as refused:
         folder_lock(tmp_path).__enter__()
@@ -38,7 +38,7 @@ def test_a_second_holder_is_refused_and_told_who_holds(tmp_path):
         pass
 
 
-def test_the_same_process_does_not_hold_it_twice_either(tmp_path):
+def test_the_same_process_cannot_lock_a_folder_twice(tmp_path):
     with (
         folder_lock(tmp_path),
         pytest.raises(FolderBusyError, match=f'process {os.getpid()}$'),
@@ -47,7 +47,7 @@ def test_the_same_process_does_not_hold_it_twice_either(tmp_path):
         pass
 
 
-def test_a_folder_is_free_again_after_an_error_inside(tmp_path):
+def test_an_error_inside_releases_the_folder(tmp_path):
     with pytest.raises(KeyError), folder_lock(tmp_path):
         raise KeyError
     with folder_lock(tmp_path):
@@ -55,7 +55,7 @@ def test_a_folder_is_free_again_after_an_error_inside(tmp_path):
 
 
 @pytest.mark.reliability('fault', 'a command killed, whose lock file stays')
-def test_what_a_killed_holder_leaves_behind_blocks_nobody(tmp_path):
+def test_the_lock_file_of_a_killed_holder_blocks_nobody(tmp_path):
     other = hold(tmp_path)
     other.kill()
     other.communicate()
@@ -64,7 +64,7 @@ def test_what_a_killed_holder_leaves_behind_blocks_nobody(tmp_path):
         pass
 
 
-def test_child_processes_do_not_get_the_lock(tmp_path):
+def test_child_processes_do_not_inherit_the_lock(tmp_path):
     with folder_lock(tmp_path):
         child = subprocess.Popen(
             [sys.executable, '-c', 'import sys; sys.stdin.read()'],
@@ -75,7 +75,7 @@ def test_child_processes_do_not_get_the_lock(tmp_path):
     child.communicate()
 
 
-def test_the_folder_is_made_and_only_the_lock_file_stays(tmp_path):
+def test_the_folder_is_created_and_only_the_lock_file_remains(tmp_path):
     folder = tmp_path / 'new' / 'folder'
     with folder_lock(folder):
         pass

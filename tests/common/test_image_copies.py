@@ -6,7 +6,7 @@ from PIL import Image
 from mcdrl_common.image_copies import fingerprint, near_pairs_between
 
 
-def test_the_hash_is_that_of_the_cosine_transform():
+def test_the_perceptual_hash_is_computed_from_the_cosine_transform():
     from scipy.fft import dctn
 
     image = scene(3)
@@ -16,7 +16,7 @@ def test_the_hash_is_that_of_the_cosine_transform():
     assert fingerprint(image).perceptual == expected
 
 
-def test_rounding_errors_do_not_tell_flat_images_apart():
+def test_flat_images_have_one_hash_despite_rounding_errors():
     hashes = {
         fingerprint(Image.new('RGB', (64, 64), colour)).perceptual
         for colour in ((0, 0, 0), (1, 1, 1), (77, 20, 3), (255, 255, 255))
@@ -36,7 +36,9 @@ def test_rounding_errors_do_not_tell_flat_images_apart():
         (Image.Transpose.ROTATE_270, 'rotated'),
     ],
 )
-def test_a_turned_image_is_found_among_others_by_its_hash_alone(turn, name):
+def test_a_mirrored_or_rotated_image_is_found_among_others_by_its_hash_alone(
+    turn, name
+):
     images = [scene(number).resize((96, 64)) for number in range(20)]
     hashes = [fingerprint(image).perceptual for image in images]
     turned = fingerprint(images[7].transpose(turn)).perceptual
@@ -44,7 +46,7 @@ def test_a_turned_image_is_found_among_others_by_its_hash_alone(turn, name):
     assert (pair.first, pair.second, pair.turned) == (0, 7, name)
 
 
-def test_a_symmetric_image_is_a_pair_once_and_as_it_is():
+def test_a_symmetric_image_is_paired_once_and_as_not_turned():
     half = np.asarray(scene(0))
     image = Image.fromarray(np.concatenate([half, half[:, ::-1]], axis=1))
     look = fingerprint(image).perceptual

@@ -13,7 +13,7 @@ from mcdrl_common.image_files import NotAnImage, check_read_as_meant, opened
 
 
 @pytest.mark.parametrize('image_format', ['EPS', 'ICO', 'PCX', 'TGA'])
-def test_decoders_beyond_the_documented_ones_never_open_a_file(
+def test_decoders_other_than_the_documented_ones_never_open_a_file(
     make, download, monkeypatch, image_format
 ):
     path = download / 'a.png'
@@ -35,7 +35,7 @@ def test_decoders_beyond_the_documented_ones_never_open_a_file(
         ('JPEG2000', 'JPEG2000'), ('PPM', 'PPM'),
     ],
 )  # fmt: skip
-def test_documented_formats_are_opened_by_content(
+def test_documented_formats_are_recognised_by_their_content(
     make, download, image_format, known_as
 ):
     path = download / 'a.png'
@@ -44,7 +44,7 @@ def test_documented_formats_are_opened_by_content(
         assert image.format == known_as
 
 
-def test_a_photograph_with_a_smaller_copy_is_opened(make, download):
+def test_an_mpo_photograph_with_a_second_image_is_opened(make, download):
     page = Image.open(make.image('seed.png'))
     path = download / 'a.jpg'
     page.save(path, format='MPO', save_all=True, append_images=[page])
@@ -68,7 +68,7 @@ def test_a_file_far_larger_than_its_image_is_not_read(tmp_path, monkeypatch, kin
     with refused, opened(path, 'image'):
         pass
     assert not loaded
-    # Of the largest image that is read at all, before the header is looked at.
+    # Larger than any image that is read: refused before its header is read.
     os.truncate(path, 16 * Image.MAX_IMAGE_PIXELS + 2**20 + 1)
     monkeypatch.setattr(Image, 'open', lambda *args, **options: loaded.append(1))
     refused = pytest.raises(FileProblem, match='bytes, more than any image')
@@ -89,7 +89,7 @@ def _grey_tiff(path, values, photometric, planes=1):
     for tag, value in entries.items():
         ifd[tag] = value
     size = len(data) // planes
-    # From where the pixels begin: Pillow adds the length of what is before them.
+    # Counted from where the pixels begin: Pillow adds the length of what precedes them.
     ifd[273] = tuple(size * n for n in range(planes))
     ifd[279] = (size,) * planes
     path.write_bytes(b'II*\0' + struct.pack('<I', 8) + ifd.tobytes(8) + data)
@@ -118,7 +118,7 @@ def test_deep_tiff_files_that_opencv_misreads_are_refused(
 
 
 @pytest.mark.parametrize('head', [b'P5 8 6 100\n', b'P5\n# by hand\n8 6\n100\n'])
-def test_pnm_files_that_readers_take_differently_are_refused(tmp_path, head):
+def test_pnm_files_that_readers_interpret_differently_are_refused(tmp_path, head):
     path = tmp_path / 'scan.pgm'
     path.write_bytes(head + bytes(range(48)))
     message = 'maximum value 100.*255 or 65535'
@@ -129,7 +129,7 @@ def test_pnm_files_that_readers_take_differently_are_refused(tmp_path, head):
         assert image.getpixel((7, 0)) == 7
 
 
-def test_a_header_of_comment_signs_is_no_puzzle(tmp_path):
+def test_a_pnm_header_of_comment_signs_passes_the_check(tmp_path):
     path = tmp_path / 'scan.pgm'
     path.write_bytes(b'P5' + b'#' * 4000)
     check_read_as_meant(path)

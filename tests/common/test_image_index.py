@@ -19,7 +19,7 @@ def kinds(indexed) -> list[str]:
 @pytest.mark.parametrize(
     'form', ['a/images/{}.png', '{}.png', '{}', 'a\\images\\{}.png', '{}.JPG']
 )
-def test_rows_name_images_with_or_without_folder_and_ending(form):
+def test_rows_name_images_with_or_without_folder_and_extension(form):
     rows = [
         ('a', form.format(image.stem), '', 'pq'[n > 1])
         for n, image in enumerate(IMAGES)
@@ -29,7 +29,7 @@ def test_rows_name_images_with_or_without_folder_and_ending(form):
     assert not indexed.findings and not indexed.cut
 
 
-def test_lost_leading_zeros_are_named_and_nothing_may_be_split():
+def test_lost_leading_zeros_are_reported_and_prevent_splitting():
     rows = [('a', f'{number}.png', '', 'p') for number in range(4)]
     indexed = index(rows).images_of(['a'], IMAGES)
     assert (
@@ -44,7 +44,7 @@ def test_lost_leading_zeros_are_named_and_nothing_may_be_split():
 
 
 @pytest.mark.reliability('silent', 'index rows without image, images without row')
-def test_images_without_row_and_rows_without_image_are_named():
+def test_images_without_row_and_rows_without_image_are_reported():
     rows = [('a', '000.png', '', 'p'), ('a', '009.png', '', 'q')]
     indexed = index(rows).images_of(['a'], IMAGES[:2])
     assert [(f.kind, f.file) for f in indexed.findings] == [
@@ -56,18 +56,18 @@ def test_images_without_row_and_rows_without_image_are_named():
     assert not index(rows).images_of(['a'], IMAGES[:1]).cut
 
 
-def test_rows_that_tell_no_patient_do_no_harm():
+def test_rows_without_a_patient_are_accepted():
     indexed = index([('a', '000.png')]).images_of(['a'], IMAGES)
     assert not indexed.findings and not indexed.cut
 
 
-def test_a_site_under_another_name_is_named_and_may_not_be_split():
+def test_a_site_under_another_name_is_reported_and_must_not_be_split():
     indexed = index([('A', '000.png', '', 'p')]).images_of(['a'], IMAGES)
     assert kinds(indexed) == ['misnamed site in the index']
     assert "['A']" in indexed.cut
 
 
-def test_a_site_that_is_not_listed_beside_known_ones_may_be_split(tmp_path):
+def test_a_site_missing_from_an_index_of_other_sites_may_be_split(tmp_path):
     (tmp_path / 'b').mkdir()
     known = ImageIndex(tmp_path / 'index.csv', [IndexRow('b', '000.png', '', 'p')])
     indexed = known.images_of(['a'], IMAGES)
@@ -75,14 +75,14 @@ def test_a_site_that_is_not_listed_beside_known_ones_may_be_split(tmp_path):
     assert not indexed.cut
 
 
-def test_rows_of_one_image_that_differ_are_named():
+def test_differing_rows_of_one_image_are_reported():
     rows = [('a', '000.png', '', 'p'), ('a', '000', '', 'q')]
     indexed = index(rows).images_of(['a'], IMAGES[:1])
     assert kinds(indexed) == ['index rows that differ']
     assert '000.png' in indexed.cut
 
 
-def test_images_whose_patient_is_left_open_are_named():
+def test_images_without_a_patient_beside_others_with_one_are_reported():
     rows = [('a', '000.png', '', 'p'), ('a', '001.png', '', '')]
     indexed = index(rows).images_of(['a'], IMAGES[:2])
     assert kinds(indexed) == ['image of unknown patient']
@@ -91,7 +91,7 @@ def test_images_whose_patient_is_left_open_are_named():
 @pytest.mark.reliability('silent', 'an index in UTF-16, with semicolons or tabs')
 @pytest.mark.parametrize('encoding', ['utf-8', 'utf-8-sig', 'utf-16'])
 @pytest.mark.parametrize('delimiter', [',', ';', '\t'])
-def test_indices_are_read_as_spreadsheet_programs_write_them(
+def test_an_index_is_read_in_the_encodings_and_delimiters_of_spreadsheet_programs(
     tmp_path, encoding, delimiter
 ):
     file = tmp_path / 'index.csv'
@@ -108,7 +108,9 @@ def test_indices_are_read_as_spreadsheet_programs_write_them(
         (b'', 'needs the columns'),
     ],
 )
-def test_an_index_that_cannot_be_read_is_named(tmp_path, content, message):
+def test_an_unreadable_index_is_an_error_that_names_the_file(
+    tmp_path, content, message
+):
     file = tmp_path / 'index.csv'
     file.write_bytes(content)
     with pytest.raises(ImageIndexError, match=message) as error:
@@ -116,6 +118,6 @@ def test_an_index_that_cannot_be_read_is_named(tmp_path, content, message):
     assert str(file) in str(error.value)
 
 
-def test_no_index_is_an_empty_one(tmp_path):
+def test_a_missing_index_counts_as_empty(tmp_path):
     indexed = ImageIndex.read(tmp_path / 'index.csv').images_of(['a'], IMAGES)
     assert indexed.groups == {} and not indexed.findings

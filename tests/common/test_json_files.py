@@ -6,7 +6,7 @@ import pytest
 from mcdrl_common.json_files import parse_json, read_json
 
 
-def test_a_file_is_read(tmp_path):
+def test_a_json_file_is_read_with_all_its_types(tmp_path):
     path = tmp_path / 'a.json'
     content = {'a': [1, -2.5, None, True, 'ä'], 'b': 10**300}
     path.write_text(json.dumps(content), encoding='utf-8')
@@ -26,7 +26,7 @@ def test_a_file_is_read(tmp_path):
         ('', 'Expecting value'),
     ],
 )
-def test_what_no_program_can_use_is_an_error_of_one_kind(tmp_path, text, problem):
+def test_unusable_json_raises_value_error(tmp_path, text, problem):
     content = text if isinstance(text, bytes) else text.encode()
     with pytest.raises(ValueError, match=problem):
         parse_json(content)
@@ -37,7 +37,7 @@ def test_what_no_program_can_use_is_an_error_of_one_kind(tmp_path, text, problem
 
 
 @pytest.mark.reliability('bad input', 'a pipe or a folder in the place of JSON')
-def test_a_pipe_is_not_waited_for_and_a_folder_is_named(tmp_path):
+def test_a_pipe_or_a_folder_in_place_of_a_json_file_is_an_error_that_names_it(tmp_path):
     os.mkfifo(tmp_path / 'a.json')
     (tmp_path / 'b.json').mkdir()
     for name in ('a.json', 'b.json'):

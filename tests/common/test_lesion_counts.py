@@ -16,7 +16,7 @@ def counted(small=(0, 0, 0), large=(0, 0, 0), predicted=0, false=0, false_iou50=
 
 
 def record(site='a', types=('polyp',), **counts):
-    """A record of 100 pixels whose masks do not matter here."""
+    """A record of an image of 100 pixels; the mask scores do not matter here."""
     undefined = dict.fromkeys(['hd95', 'nsd', 'dice_mean256', 'iou_mean256'])
     return undefined | dict(
         site=site,
@@ -31,7 +31,7 @@ def record(site='a', types=('polyp',), **counts):
     )
 
 
-def test_recall_is_of_lesions_and_not_of_images():
+def test_recall_counts_lesions_and_not_images():
     images = [counted(small=(3, 1, 0)), counted(large=(1, 1, 1)), counted()]
     assert recall(images, 'lesion_recall') == 2 / 4
     assert recall(images, 'lesion_recall_iou50') == 1 / 4
@@ -41,7 +41,7 @@ def test_recall_is_of_lesions_and_not_of_images():
     assert recall([], 'lesion_recall') is None
 
 
-def test_summary_has_recalls_and_false_lesions_an_image():
+def test_the_summary_has_recalls_and_false_lesions_per_image():
     images = [
         record(small=(2, 1, 1), predicted=2, false=1, false_iou50=1),
         record(types=(), predicted=3, false=3, false_iou50=3),
@@ -54,7 +54,7 @@ def test_summary_has_recalls_and_false_lesions_an_image():
     assert metrics['mFalse_lesions_iou50'] == 2.0
 
 
-def test_recall_is_by_site_and_by_lesion_type_too():
+def test_recall_is_also_computed_by_site_and_by_lesion_type():
     metrics = aggregate(
         [
             record('a', ('polyp',), small=(2, 2, 2)),
@@ -67,7 +67,7 @@ def test_recall_is_by_site_and_by_lesion_type_too():
     assert metrics['pooled_lesion_recall'] == pytest.approx(2 / 3)
 
 
-def test_images_of_before_lesions_were_counted_leave_it_undefined():
+def test_older_records_without_lesion_counts_leave_the_recall_undefined():
     old = record(small=(1, 1, 1))
     del old['lesions']
     metrics = summarise([record(small=(1, 1, 1)), old])
@@ -85,7 +85,7 @@ def test_images_of_before_lesions_were_counted_leave_it_undefined():
         dict(false=None),
     ],
 )
-def test_damaged_counts_are_none(damage):
+def test_damaged_lesion_counts_are_rejected(damage):
     assert is_counts(counted())
     assert not is_counts(counted() | damage)
     assert not is_counts(3)

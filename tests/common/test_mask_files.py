@@ -26,7 +26,7 @@ def write(path, values):
         ([0, 0, 0, 0], 2, [], []),
     ],
 )
-def test_truth_is_a_label_map_or_cut_at_half(
+def test_the_truth_is_read_as_a_label_map_or_thresholded_at_half(
     tmp_path, values, num_classes, lesion, ignored
 ):
     truth = read_truth_mask(write(tmp_path / 'a.png', values), num_classes)
@@ -34,7 +34,7 @@ def test_truth_is_a_label_map_or_cut_at_half(
     assert np.flatnonzero(truth.ignored).tolist() == ignored
 
 
-def test_masks_that_training_refuses_are_refused(tmp_path):
+def test_masks_that_training_refuses_are_refused_here_too(tmp_path):
     with pytest.raises(MaskError, match=r'a\.png: highest value is 7'):
         read_truth_mask(write(tmp_path / 'a.png', [0, 0, 7, 7]))
     pages = [Image.new('L', (4, 4), 255)] * 2
@@ -55,8 +55,8 @@ def site_with_classes(folder, text):
     return folder / 'masks' / 'a.png'
 
 
-def test_what_the_site_notes_of_its_values_decides(tmp_path):
-    # A model of two classes, and masks of three lesion classes, as EndoSim has them.
+def test_mask_values_recorded_by_the_site_decide_what_is_lesion(tmp_path):
+    # A model of two classes, and masks with more classes, as EndoSim has them.
     noted = {'0': 'background', '3': 'cyst', '4': 'ignore', '255': 'polyp'}
     path = site_with_classes(tmp_path / 'site', json.dumps({'mask_values': noted}))
     truth = read_truth_mask(write(path, [0, 3, 4, 255]), 2)
@@ -66,7 +66,7 @@ def test_what_the_site_notes_of_its_values_decides(tmp_path):
         read_truth_mask(write(path, [0, 3, 7, 0]), 2)
 
 
-def test_a_note_of_a_background_of_another_name_is_no_note_of_a_lesion(tmp_path):
+def test_a_background_under_another_name_is_refused(tmp_path):
     noted = {'0': 'normal', '1': 'polyp'}
     path = site_with_classes(tmp_path / 'site', json.dumps({'mask_values': noted}))
     with pytest.raises(
@@ -75,7 +75,7 @@ def test_a_note_of_a_background_of_another_name_is_no_note_of_a_lesion(tmp_path)
         read_truth_mask(write(path, [0, 1, 0, 0]), 2)
 
 
-def test_a_note_of_another_form_is_named(tmp_path):
+def test_a_malformed_classes_file_is_an_error_that_names_it(tmp_path):
     path = site_with_classes(tmp_path / 'site', '["polyp"]')
     with pytest.raises(MaskError, match=r'classes\.json: expected'):
         read_truth_mask(write(path, [0, 0, 255, 255]), 2)

@@ -29,7 +29,7 @@ def changed(part, **values):
         changed('decode_head', loss_decode=[dict(type='DiceLoss')]),
     ],
 )
-def test_what_a_training_alone_reads_and_how_it_is_written_plays_no_part(same):
+def test_the_hash_ignores_spelling_and_settings_that_only_training_reads(same):
     assert model_hash(same) == model_hash(MODEL)
 
 
@@ -43,11 +43,11 @@ def test_what_a_training_alone_reads_and_how_it_is_written_plays_no_part(same):
         changed('decode_head', intervention=None),
     ],
 )
-def test_another_network_has_another_hash(other):
+def test_a_different_network_has_a_different_hash(other):
     assert model_hash(other) != model_hash(MODEL)
 
 
-def test_classes_in_the_place_of_names_are_these_names():
+def test_a_class_in_a_config_counts_as_its_name():
     class EncoderDecoder:
         pass
 

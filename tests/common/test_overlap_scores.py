@@ -18,12 +18,12 @@ TARGET = torch.tensor([[0, 0, 1, 1], [0, 2, 2, 255]])
 LABELS = torch.tensor([[0, 1, 1, 2], [0, 0, 2, 1]])
 
 
-def test_confusion_matrix_counts_pairs_and_leaves_ignored_pixels_out():
+def test_the_confusion_matrix_counts_pairs_and_leaves_out_ignored_pixels():
     matrix = confusion_matrix(LABELS, TARGET, 3)
     assert matrix.tolist() == [[2, 1, 0], [0, 1, 1], [1, 0, 1]]
 
 
-def test_ignored_pixels_are_not_taken_for_background():
+def test_ignored_pixels_do_not_count_as_background():
     everything = torch.full((2, 3), 255)
     assert confusion_matrix(torch.zeros(2, 3).long(), everything, 2).sum() == 0
 
@@ -33,9 +33,9 @@ def test_another_ignore_index_is_respected():
     assert matrix.tolist() == [[0, 0], [0, 1]]
 
 
-def test_foreground_is_the_union_of_all_classes_but_the_background():
+def test_the_foreground_is_the_union_of_all_classes_but_the_background():
     matrix = confusion_matrix(LABELS, TARGET, 3)
-    # (0, 3) is class 1 called class 2: foreground in both.
+    # (0, 3) is of class 1 and predicted as class 2: foreground in both.
     assert foreground_counts(matrix) == Counts(tp=3, fp=1, fn=1, tn=2)
 
 
@@ -55,12 +55,12 @@ def test_a_label_beyond_the_classes_is_an_error_that_names_it(wrong):
         confusion_matrix(torch.tensor([0, wrong]), torch.tensor([0, 1]), 2)
 
 
-def test_maps_of_different_size_are_an_error():
+def test_label_maps_of_different_sizes_are_an_error():
     with pytest.raises(ValueError, match='differ in size'):
         confusion_matrix(torch.zeros(2, 3).long(), torch.zeros(3, 2).long(), 2)
 
 
-def test_scores_of_a_hand_worked_case():
+def test_overlap_scores_equal_those_worked_out_by_hand():
     scores = overlap_scores(Counts(tp=6, fp=2, fn=4, tn=8))
     assert scores['dice'] == pytest.approx(12 / 18)
     assert scores['iou'] == pytest.approx(6 / 12)
@@ -69,13 +69,13 @@ def test_scores_of_a_hand_worked_case():
     assert scores['recall'] == pytest.approx(6 / 10)
 
 
-def test_half_found_polyp_keeps_its_own_dice():
+def test_the_dice_of_a_half_found_polyp_is_not_pooled_with_the_background():
     # Pooled with the background, as mmseg's mDice, it would be 83.2.
     scores = overlap_scores(Counts(tp=50, fp=0, fn=50, tn=9900))
     assert scores['dice'] == pytest.approx(2 / 3)
 
 
-def test_missed_lesion_scores_zero_in_all_four_foreground_scores():
+def test_a_missed_lesion_has_zero_in_all_four_foreground_scores():
     scores = overlap_scores(Counts(tp=0, fp=0, fn=5, tn=5))
     for name in ('dice', 'iou', 'precision', 'recall'):
         assert scores[name] == 0
@@ -90,7 +90,7 @@ def test_foreground_scores_are_undefined_without_foreground_in_the_reference(fp)
     assert scores['accuracy'] == pytest.approx(1 - fp / 10)
 
 
-def test_nothing_is_defined_without_pixels():
+def test_all_scores_are_undefined_without_pixels():
     assert all(np.isnan(v) for v in overlap_scores(Counts(0, 0, 0, 0)).values())
 
 
@@ -99,7 +99,7 @@ def test_scores_work_on_arrays():
     assert overlap_scores(Counts(zero, one, one, one))['dice'].tolist() == [0, 0.5]
 
 
-def test_mean_over_thresholds_of_a_hand_worked_case():
+def test_the_mean_over_thresholds_equals_that_worked_out_by_hand():
     probability = torch.tensor([1.0, 0.5, 0.0, 0.0])
     foreground = torch.tensor([True, True, False, False])
     histograms = threshold_histograms(
@@ -112,7 +112,7 @@ def test_mean_over_thresholds_of_a_hand_worked_case():
     assert iou == pytest.approx((2 / 4 + 128 * 1 + 127 * 1 / 2) / 256)
 
 
-def test_mean_over_thresholds_leaves_ignored_pixels_out():
+def test_the_mean_over_thresholds_leaves_out_ignored_pixels():
     probability = torch.tensor([1.0, 0.0, 1.0, 0.0])
     foreground = torch.tensor([True, False, False, False])
     valid = torch.tensor([True, True, False, False])
@@ -122,14 +122,14 @@ def test_mean_over_thresholds_leaves_ignored_pixels_out():
     assert dice == pytest.approx((2 / 3 + 255) / 256)
 
 
-def test_mean_over_thresholds_is_undefined_without_foreground():
+def test_the_mean_over_thresholds_is_undefined_without_foreground():
     probability = torch.rand(5)
     nothing, everywhere = torch.zeros(5).bool(), torch.ones(5).bool()
     histograms = threshold_histograms(probability, nothing, everywhere)
     assert np.isnan(mean_over_thresholds(histograms)).all()
 
 
-def test_mean_over_thresholds_agrees_with_256_separate_passes():
+def test_the_mean_over_thresholds_agrees_with_256_separate_passes():
     generator = torch.Generator().manual_seed(0)
     for _ in range(5):
         probability = torch.rand(37, 29, generator=generator)

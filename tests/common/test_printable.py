@@ -16,7 +16,7 @@ from mcdrl_common.printable import short_repr
     ],
     ids=['number', 'list', 'huge', 'mapping', 'long'],
 )
-def test_values_are_shown_in_a_hundred_letters(value, text):
+def test_values_are_shown_in_about_a_hundred_characters(value, text):
     assert short_repr(value).startswith(text)
     assert len(short_repr(value)) <= 103
 
@@ -28,9 +28,9 @@ def letters(values):
 @pytest.mark.reliability('security', 'names in a checkpoint that print without end')
 @pytest.mark.parametrize('kind', [list, tuple, letters])
 @pytest.mark.timeout(20)
-def test_lists_of_one_list_are_not_printed_whole(kind):
+def test_nested_lists_that_repeat_one_list_are_not_printed_in_full(kind):
     value = ['a']
     for _ in range(12):
-        # Ten times the same: a file of some bytes, and 10^12 letters.
+        # Ten times the same: a file of some bytes would print 10^12 letters.
         value = kind([value] * 10)
     assert len(short_repr(value)) <= 103

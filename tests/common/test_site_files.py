@@ -1,7 +1,7 @@
 from mcdrl_common.site_files import find_site_files
 
 
-def test_files_are_paired_by_name_and_the_others_told_apart(tmp_path):
+def test_files_are_paired_by_name_and_unpaired_or_ambiguous_ones_are_listed(tmp_path):
     images, masks = tmp_path / 'images', tmp_path / 'masks'
     for path in (
         *(images / name for name in ('b.jpg', 'a.PNG', 'lone.jpg', 'two.jpg', 'x.txt')),
@@ -23,6 +23,6 @@ def test_files_are_paired_by_name_and_the_others_told_apart(tmp_path):
     assert found.shared == [images / 'two.jpg', masks / 'two.bmp', masks / 'two.png']
 
 
-def test_folders_that_are_not_there_hold_nothing(tmp_path):
+def test_missing_folders_give_no_files(tmp_path):
     found = find_site_files(tmp_path / 'no', tmp_path / 'where')
     assert not (found.pairs or found.without_mask or found.without_image)

@@ -21,7 +21,7 @@ def made(sites=('a', 'b'), count=101, dims=3) -> SiteReference:
     return site_reference(scores, embeddings, names, ['dark', 'blur'], 'ab')
 
 
-def test_quantiles_mean_and_spread_of_a_site_by_hand():
+def test_quantiles_mean_and_spread_of_a_site_equal_those_worked_out_by_hand():
     reference = made()
     assert reference.counts.tolist() == [101, 101]
     assert reference.quantiles[0, 0] == pytest.approx([0.025, 0.25, 0.5, 0.75, 0.975])
@@ -34,23 +34,23 @@ def test_quantiles_mean_and_spread_of_a_site_by_hand():
     assert reference.stds[0] == pytest.approx([(101 * 102 / 12) ** 0.5 / 100, 0])
 
 
-def test_beyond_is_outside_the_range_of_every_site():
+def test_a_score_is_beyond_only_outside_the_range_of_every_site():
     scores = np.array([[0.02, 0.5], [0.03, 0.5], [1.0, 0.6], [1.98, 0.4]])
     assert made().beyond(scores).tolist() == [[-1, 0], [0, 0], [0, 1], [1, -1]]
 
 
-def test_scores_that_were_all_equal_are_not_beyond_by_rounding():
+def test_rounding_does_not_put_a_score_beyond_a_range_of_equal_scores():
     assert made().beyond(np.array([[1.0, 0.5 + 1e-8]])).tolist() == [[0, 0]]
 
 
-def test_one_site_is_its_own_range():
+def test_the_range_of_a_single_site_is_its_own():
     reference = made(sites=('a',))
     assert reference.sites == ('a',)
     assert reference.low[0] == pytest.approx(0.025)
     assert reference.high[0] == pytest.approx(0.975)
 
 
-def test_distance_by_hand():
+def test_the_distance_equals_that_worked_out_by_hand():
     # Spread 2 along x and sqrt(2) / 10 in y and z together: d = 3.
     reference = SiteReference(
         conditions=('dark',),
@@ -70,7 +70,7 @@ def test_distance_by_hand():
     assert found == pytest.approx([0, (1 / 3) ** 0.5, (25 / 3) ** 0.5])
 
 
-def test_training_images_are_at_a_distance_of_about_one():
+def test_training_images_have_a_root_mean_square_distance_of_one():
     rng = np.random.default_rng(1)
     embeddings = rng.normal(size=(4000, 20)) * ([3, 2, 1, 1] + [0.1] * 16)
     names = ['a'] * 4000
@@ -82,7 +82,7 @@ def test_training_images_are_at_a_distance_of_about_one():
     )
 
 
-def test_site_of_few_images_is_left_out_and_none_left_is_refused():
+def test_a_site_with_few_images_is_left_out_and_no_remaining_site_is_an_error():
     rng = np.random.default_rng(2)
     count = 2 * MIN_IMAGES - 1
     scores, embeddings = rng.normal(size=(count, 1)), rng.normal(size=(count, 3))
@@ -93,19 +93,19 @@ def test_site_of_few_images_is_left_out_and_none_left_is_refused():
 
 
 @pytest.mark.parametrize('value', [np.nan, np.inf])
-def test_values_that_are_not_finite_are_refused(value):
+def test_scores_or_embeddings_that_are_not_finite_are_refused(value):
     scores, embeddings = np.zeros((20, 1)), np.eye(20)
     embeddings[3, 1] = value
     with pytest.raises(SiteReferenceError, match='NaN or infinite'):
         site_reference(scores, embeddings, ['a'] * 20, ['dark'])
 
 
-def test_images_that_are_all_equal_are_refused():
+def test_training_images_that_are_all_equal_are_refused():
     with pytest.raises(SiteReferenceError, match='all training images are equal'):
         site_reference(np.ones((20, 1)), np.ones((20, 4)), ['a'] * 20, ['dark'])
 
 
-def test_text_gives_the_statistics_back_to_five_digits():
+def test_the_text_form_restores_the_statistics_to_four_digits():
     reference = made()
     again = SiteReference.from_text(reference.to_text(), 'x.pth')
     assert (again.conditions, again.sites) == (reference.conditions, reference.sites)
@@ -115,7 +115,7 @@ def test_text_gives_the_statistics_back_to_five_digits():
     assert again.distances == pytest.approx(reference.distances, rel=1e-4)
 
 
-def test_text_of_four_sites_twelve_conditions_and_128_dimensions_is_a_few_kilobytes():
+def test_the_text_of_four_sites_and_twelve_conditions_is_shorter_than_12_kilobytes():
     rng = np.random.default_rng(3)
     reference = site_reference(
         rng.normal(size=(80, 12)),
@@ -160,6 +160,6 @@ def changed(key, value) -> str:
         changed('distances', [1, float('inf'), 2]),
     ],
 )
-def test_text_of_a_stranger_is_refused_and_the_command_named(text):
+def test_invalid_text_is_refused_with_the_command_that_makes_a_valid_one(text):
     with pytest.raises(SiteReferenceError, match=r'site-reference CONFIG x\.pth'):
         SiteReference.from_text(text, 'x.pth')

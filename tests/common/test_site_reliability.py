@@ -7,7 +7,7 @@ from mcdrl_common.site_reliability import scoped_calibration, site_calibration
 
 
 def histograms(away=(), near=()):
-    """Of (probability, whether lesion, how many pixels), by nearness to an outline."""
+    """Histograms of (probability, whether lesion, pixels), away from and near edges."""
     counts = np.zeros((2, 2, LEVELS), int)
     for part, pixels in enumerate((away, near)):
         for probability, lesion, count in pixels:
@@ -15,7 +15,7 @@ def histograms(away=(), near=()):
     return counts
 
 
-def test_border_is_scored_apart_and_counts_in_the_whole():
+def test_the_border_is_scored_separately_and_counts_in_the_whole():
     metrics = scoped_calibration(
         {'c1': histograms(away=[(0.1, 0, 8)], near=[(0.6, 1, 2)])}
     )
@@ -25,7 +25,7 @@ def test_border_is_scored_apart_and_counts_in_the_whole():
     assert metrics['site/c1/ECE'] == metrics['site_mean/ECE'] == metrics['ECE']
 
 
-def test_sites_weigh_the_same_in_their_mean_and_by_pixels_in_the_whole():
+def test_sites_weigh_equally_in_their_mean_and_by_pixels_in_the_whole():
     metrics = scoped_calibration(
         {'c1': histograms([(0.1, 0, 30)]), 'c2': histograms([(0.4, 0, 10)])}
     )
@@ -42,12 +42,12 @@ def test_sites_without_outline_or_probability_have_no_score():
     assert metrics['site_mean/ECE_border'] is None
 
 
-def test_no_site_at_all_gives_every_name_undefined():
+def test_without_sites_every_calibration_metric_is_undefined():
     metrics = scoped_calibration({})
     assert {metrics[name] for name in CALIBRATION_METRICS} == {None}
 
 
-def test_diagram_of_a_site_is_of_all_pixels_and_of_the_border():
+def test_a_site_has_a_diagram_of_all_pixels_and_one_of_the_border():
     calibration = site_calibration(
         histograms(away=[(0.1, 0, 8)], near=[(0.1, 1, 2), (1.0, 1, 1)])
     )

@@ -63,7 +63,7 @@ RECORDS = [
 ]
 
 
-def test_headline_is_the_mean_over_images_with_a_lesion_only():
+def test_headline_scores_are_means_over_the_images_with_a_lesion():
     metrics = summarise(RECORDS)
     assert metrics['mDice_fg'] == pytest.approx((1 + 0.5 + 0) / 3)
     assert metrics['mIoU_fg'] == pytest.approx((1 + 1 / 3 + 0) / 3)
@@ -77,7 +77,7 @@ def test_headline_is_the_mean_over_images_with_a_lesion_only():
     assert metrics['missed_rate'] == pytest.approx(1 / 3)
 
 
-def test_lesion_free_images_are_reported_apart():
+def test_lesion_free_images_are_reported_separately():
     metrics = summarise(RECORDS)
     assert metrics['false_positive_rate'] == pytest.approx(2 / 3)
     assert metrics['false_area'] == pytest.approx((0 + 0.2 + 0.1) / 3)
@@ -85,7 +85,7 @@ def test_lesion_free_images_are_reported_apart():
     assert metrics['lesion_images'] == metrics['lesion_free_images'] == 3
 
 
-def test_dice_over_all_images_takes_an_empty_prediction_of_a_healthy_one_for_right():
+def test_dice_over_all_images_counts_an_empty_prediction_without_lesion_as_right():
     metrics = aggregate(RECORDS)
     # Dice 1, 0.5 and 0; of the three without lesion the first alone stays empty.
     assert metrics['mDice_fg_all'] == pytest.approx((1 + 0.5 + 0 + 1 + 0 + 0) / 6)
@@ -119,7 +119,7 @@ def test_every_site_has_its_own_metrics():
     assert metrics['site/b/false_positive_rate'] is None
 
 
-def test_site_without_lesion_is_undefined_and_in_no_mean():
+def test_a_site_without_lesion_has_no_dice_and_is_left_out_of_its_mean():
     metrics = aggregate(RECORDS)
     assert metrics['site/c/mDice_fg'] is None
     assert metrics['site/c/pooled_Dice_fg'] is None
@@ -130,17 +130,17 @@ def test_site_without_lesion_is_undefined_and_in_no_mean():
     assert metrics['site_mean/false_positive_rate'] == pytest.approx((0.5 + 1) / 2)
 
 
-def test_worst_site_is_that_of_the_lowest_dice_among_those_that_have_one():
+def test_the_worst_site_has_the_lowest_dice_of_the_sites_with_lesions():
     assert worst_site(RECORDS) == 'b'
     assert aggregate(RECORDS)['worst_site/mDice_fg'] == 0
     assert aggregate(RECORDS)['worst_site/lesion_images'] == 1
 
 
-def test_worst_site_of_equals_is_the_first_by_name():
+def test_of_equally_bad_sites_the_worst_is_the_first_by_name():
     assert worst_site([lesion('z', 1, 1, 1), lesion('y', 1, 1, 1)]) == 'y'
 
 
-def test_no_lesion_anywhere_leaves_every_foreground_metric_undefined():
+def test_without_any_lesion_every_foreground_metric_is_undefined():
     metrics = aggregate([lesion_free('a', 0), lesion_free('b', 5)])
     for name in ('mDice_fg', 'site_mean/mDice_fg', 'worst_site/mDice_fg', 'mHD95'):
         assert metrics[name] is None
@@ -148,14 +148,14 @@ def test_no_lesion_anywhere_leaves_every_foreground_metric_undefined():
     assert worst_site([lesion_free('a', 0)]) is None
 
 
-def test_no_records_leave_everything_undefined():
+def test_without_records_every_score_is_undefined():
     metrics = aggregate([])
     assert metrics['mDice_fg'] is None
     assert metrics['false_positive_rate'] is None
     assert metrics['images'] == 0
 
 
-def test_an_image_of_two_lesion_types_counts_in_both():
+def test_an_image_with_two_lesion_types_counts_in_both():
     metrics = aggregate(RECORDS)
     assert metrics['lesion/polyp/mDice_fg'] == pytest.approx(0.75)
     assert metrics['lesion/cyst/mDice_fg'] == pytest.approx(0.25)
@@ -169,7 +169,7 @@ def test_a_mean_is_undefined_when_one_image_lacks_the_score():
     assert summarise(records)['mDice_fg'] == 1
 
 
-def test_an_image_without_labelled_pixels_is_in_no_score():
+def test_an_image_without_labelled_pixels_changes_no_score():
     unlabelled = lesion_free('a', 0) | dict(
         accuracy=None, false_positive=None, false_area=None, tn=0, pixels=0
     )
@@ -178,7 +178,7 @@ def test_an_image_without_labelled_pixels_is_in_no_score():
     assert with_it == without
 
 
-def test_order_of_the_records_changes_no_bit():
+def test_the_order_of_the_records_does_not_change_a_single_bit():
     generator = random.Random(0)
     records = [
         lesion(site, generator.randint(1, 999), generator.randint(0, 999), 7)
@@ -202,7 +202,7 @@ def one_class(tp, fp, fn, tn):
     )
 
 
-def test_classes_are_scored_each_and_averaged_without_the_background():
+def test_each_class_is_scored_and_averaged_without_the_background():
     records = [
         lesion(
             'a',

@@ -24,17 +24,17 @@ def validation(groups: str, fraction: float) -> str:
         ('ab', 0.01, 'aB'),
     ],
 )
-def test_last_groups_are_held_for_validation(groups, fraction, expected):
+def test_the_last_groups_are_kept_for_validation(groups, fraction, expected):
     assert validation(groups, fraction) == expected
 
 
-def test_images_alone_are_split_into_two_contiguous_blocks():
+def test_images_that_are_their_own_groups_are_split_into_two_contiguous_blocks():
     marks = split_mask([f'{i:03}.jpg' for i in range(101)], 0.2)
     assert marks == [False] * 81 + [True] * 20
 
 
 @pytest.mark.parametrize('fraction', [0.05, 0.2, 0.5, 0.8, 0.95])
-def test_no_group_is_ever_cut_and_neither_side_is_empty(fraction):
+def test_no_group_is_divided_and_neither_side_is_empty(fraction):
     groups = list('aabcccccddeaafggggghiiab')
     marks = split_mask(groups, fraction)
     sides = {}
@@ -44,7 +44,7 @@ def test_no_group_is_ever_cut_and_neither_side_is_empty(fraction):
     assert any(marks) and not all(marks)
 
 
-def test_groups_stay_whole_where_their_images_are_apart():
+def test_a_group_stays_whole_even_if_its_images_are_not_adjacent():
     assert validation('abcabc', 0.4) == 'abCabC'
 
 

@@ -5,7 +5,7 @@ import pytest
 from mcdrl_common.threshold_file import CONFORMAL, PRESENCE
 
 
-def test_what_is_written_is_read_back(tmp_path):
+def test_a_written_threshold_is_read_back(tmp_path):
     path = tmp_path / 'a.json'
     CONFORMAL.write(path, dict(threshold=0.1, level=0.3))
     assert CONFORMAL.read(path)['threshold'] == 0.1
@@ -23,7 +23,7 @@ def test_what_is_written_is_read_back(tmp_path):
         '"model_hash": 1}',
     ],
 )
-def test_other_files_are_refused(tmp_path, text):
+def test_files_without_a_valid_threshold_are_refused(tmp_path, text):
     (tmp_path / 'a.json').write_text(text)
     with pytest.raises(ValueError, match='holds no threshold with a guarantee'):
         CONFORMAL.read(tmp_path / 'a.json')
@@ -31,7 +31,7 @@ def test_other_files_are_refused(tmp_path, text):
         CONFORMAL.read(tmp_path / 'none.json')
 
 
-def test_a_threshold_of_one_kind_is_not_taken_for_one_of_the_other(tmp_path):
+def test_a_presence_threshold_is_not_accepted_as_a_conformal_threshold(tmp_path):
     path = tmp_path / 'a.json'
     PRESENCE.write(path, dict(threshold=0.2))
     assert PRESENCE.read(path)['threshold'] == 0.2
@@ -41,13 +41,13 @@ def test_a_threshold_of_one_kind_is_not_taken_for_one_of_the_other(tmp_path):
 
 @pytest.mark.reliability('bad input', 'a pipe in the place of a threshold')
 @pytest.mark.timeout(20)
-def test_a_pipe_is_not_waited_for(tmp_path):
+def test_a_pipe_in_place_of_the_file_is_an_error_and_does_not_block(tmp_path):
     os.mkfifo(tmp_path / 'a.json')
     with pytest.raises(ValueError, match='holds no threshold with'):
         CONFORMAL.read(tmp_path / 'a.json')
 
 
-def test_what_results_could_not_repeat_is_refused(tmp_path):
+def test_a_file_that_holds_nan_is_refused(tmp_path):
     (tmp_path / 'a.json').write_text(
         '{"kind": "mcdrl.conformal_threshold", "threshold": 0.2, "level": 0.3, '
         '"x": NaN}'
@@ -73,7 +73,7 @@ def test_a_threshold_of_another_network_is_refused_with_what_to_do():
 
 
 @pytest.mark.parametrize('named, own', [(None, 'b' * 64), ('a' * 64, '')])
-def test_where_the_network_is_not_known_that_is_said(named, own):
+def test_an_unknown_network_is_noted_and_not_refused(named, own):
     content = dict(threshold=0.2, **({'model_hash': named} if named else {}))
     note = CONFORMAL.check_model(content, own, 'c.json')
     assert note.startswith('c.json does not record the settings of the network')

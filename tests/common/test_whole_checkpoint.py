@@ -22,27 +22,29 @@ def test_a_saved_checkpoint_is_whole(checkpoint):
 
 
 @pytest.mark.parametrize('kept', [0.0, 0.01, 0.5, 0.999])
-def test_a_checkpoint_cut_short_is_not(checkpoint, kept):
+def test_a_truncated_checkpoint_is_not_whole(checkpoint, kept):
     os.truncate(checkpoint, int(checkpoint.stat().st_size * kept))
     assert not is_whole(checkpoint)
 
 
 @pytest.mark.parametrize('place', [0.1, 0.3, 0.5, 0.7, 0.9])
-def test_a_checkpoint_with_one_bit_changed_is_not(checkpoint, place):
+def test_a_checkpoint_with_one_changed_bit_is_not_whole(checkpoint, place):
     content = bytearray(checkpoint.read_bytes())
     content[int(len(content) * place)] ^= 1
     checkpoint.write_bytes(content)
     assert not is_whole(checkpoint)
 
 
-def test_what_is_no_file_or_no_checkpoint_is_not(tmp_path):
+def test_an_absent_file_a_folder_or_a_text_file_is_not_a_whole_checkpoint(tmp_path):
     assert not is_whole(tmp_path / 'absent.pth')
     assert not is_whole(tmp_path)
     (tmp_path / 'text.pth').write_text('version https://git-lfs.github.com/spec/v1')
     assert not is_whole(tmp_path / 'text.pth')
 
 
-def test_the_newest_is_the_one_of_the_highest_number(checkpoint, tmp_path):
+def test_the_newest_whole_checkpoint_is_that_with_the_highest_number(
+    checkpoint, tmp_path
+):
     for name in ('epoch_2.pth', 'epoch_10.pth', 'best_epoch_11.pth', 'epoch_12.pth.x'):
         (tmp_path / name).write_bytes(checkpoint.read_bytes())
     assert newest_whole(tmp_path, 'epoch_{}.pth').name == 'epoch_10.pth'
@@ -50,13 +52,13 @@ def test_the_newest_is_the_one_of_the_highest_number(checkpoint, tmp_path):
     assert newest_whole(tmp_path, 'epoch_{}.pth').name == 'epoch_2.pth'
 
 
-def test_where_none_is_whole_there_is_none(checkpoint, tmp_path):
+def test_without_a_whole_checkpoint_there_is_no_newest_one(checkpoint, tmp_path):
     os.truncate(checkpoint, 1000)
     assert newest_whole(tmp_path, 'epoch_{}.pth') is None
 
 
 @pytest.mark.reliability('security', 'a checkpoint whose parts lie over each other')
-def test_parts_that_are_larger_together_than_their_file_are_refused(tmp_path):
+def test_parts_that_are_together_larger_than_their_file_are_refused(tmp_path):
     path = tmp_path / 'a.pth'
     with zipfile.ZipFile(path, 'w') as archive:
         archive.writestr('data', bytes(1000))
@@ -71,7 +73,7 @@ def test_parts_that_are_larger_together_than_their_file_are_refused(tmp_path):
 
 
 def zip_of(parts, compression):
-    """Of a zip file: what comes before its end, and size and place of its list."""
+    """A zip file up to its end record, and the size and place of its list of parts."""
     file = io.BytesIO()
     with zipfile.ZipFile(file, 'w', compression) as archive:
         for name, content in parts:
@@ -82,14 +84,14 @@ def zip_of(parts, compression):
 
 
 def end64(size, place):
-    """The end of a zip file of one part, in its long form."""
+    """The end record of a zip file of one part, in its long (zip64) form."""
     return struct.pack('<4sQ2H2L4Q', b'PK\6\6', 44, 45, 45, 0, 0, 1, 1, size, place)
 
 
 @pytest.mark.reliability('security', 'a checkpoint with two lists of its parts')
-def test_a_file_in_which_torch_finds_other_parts_is_refused(tmp_path):
+def test_a_file_in_which_torch_and_zipfile_find_different_parts_is_refused(tmp_path):
     seen, size, place = zip_of([('a/data', b'stored')], zipfile.ZIP_STORED)
-    # zipfile takes the long end that stands before its locator, torch the one that
+    # zipfile uses the long end record that precedes its locator, torch the one that
     # the locator names.
     bomb, other_size, other_place = zip_of([('a/data', bytes(10**6))], 8)
     shifted = bytearray(seen)
@@ -108,7 +110,7 @@ def test_a_file_in_which_torch_finds_other_parts_is_refused(tmp_path):
     assert not is_whole(path)
 
 
-def test_a_list_of_parts_that_lies_elsewhere_is_refused(checkpoint):
+def test_a_list_of_parts_that_is_not_at_its_recorded_position_is_refused(checkpoint):
     checkpoint.write_bytes(b'before' + checkpoint.read_bytes())
     with pytest.raises(
         ValueError, match=r'end records disagree|not at the recorded position'
@@ -116,7 +118,7 @@ def test_a_list_of_parts_that_lies_elsewhere_is_refused(checkpoint):
         damaged_member(checkpoint)
 
 
-def test_a_comment_behind_the_parts_does_no_harm(checkpoint):
+def test_a_comment_at_the_end_of_a_checkpoint_is_accepted(checkpoint):
     with zipfile.ZipFile(checkpoint, 'a') as archive:
         archive.comment = b'of a hospital'
     assert is_whole(checkpoint)

@@ -20,7 +20,7 @@ LIST = '.mcdrl_written.sha256'
 
 @pytest.mark.parametrize('name', [LIST, 'a.png'])
 @pytest.mark.parametrize('kind', ['link', 'dangling', 'pipe'])
-def test_links_and_pipes_in_the_way_are_refused(tmp_path, name, kind):
+def test_links_and_pipes_in_place_of_written_files_are_refused(tmp_path, name, kind):
     out = tmp_path / 'out'
     out.mkdir()
     target = out / 'a.png'
@@ -38,7 +38,7 @@ def test_links_and_pipes_in_the_way_are_refused(tmp_path, name, kind):
         check_targets(out, [target], [], overwrite=True)
 
 
-def test_nothing_is_added_to_another_file_through_a_link(tmp_path):
+def test_a_linked_list_is_refused_and_the_file_behind_it_unchanged(tmp_path):
     other = tmp_path / 'other.txt'
     other.write_bytes(b'kept')
     out = tmp_path / 'out'
@@ -53,7 +53,7 @@ def test_nothing_is_added_to_another_file_through_a_link(tmp_path):
 @pytest.mark.parametrize(
     'name', ['a\nb.png', 'a\x85b.png', 'a\u2028b.png', 'a\\b\n.png', 'a\\nb.png']
 )
-def test_names_with_line_breaks_are_known_again(tmp_path, name):
+def test_names_with_line_breaks_are_recognised_again(tmp_path, name):
     (tmp_path / name).write_bytes(b'x')
     (tmp_path / 'other.png').write_bytes(b'x')
     written = WrittenFiles(tmp_path)
@@ -66,14 +66,14 @@ def test_names_with_line_breaks_are_known_again(tmp_path, name):
 
 @pytest.fixture
 def result(tmp_path):
-    """A result of a command, of one run."""
+    """A result that a command made of one run."""
     path = tmp_path / 'curves\n.png'
     path.write_bytes(b'x')
     WrittenFiles(tmp_path).add(path, ['plot-run', 'a\nb'])
     return path
 
 
-def test_what_a_result_was_made_of_is_noted_beside_its_sum(result):
+def test_the_sources_of_a_result_are_recorded_beside_its_checksum(result):
     written = WrittenFiles(result.parent)
     assert written.made_of(result) == ('plot-run', 'a\nb')
     assert written.others([result]) == []
@@ -85,12 +85,12 @@ def test_what_a_result_was_made_of_is_noted_beside_its_sum(result):
     assert written.made_of(result) == ()
 
 
-def test_a_result_is_renewed_where_all_that_it_was_made_of_is_there(result):
+def test_a_result_can_be_renewed_if_all_its_sources_are_among_the_new_ones(result):
     for made_of in (['plot-run', 'a\nb'], ['plot-run', 'c', 'a\nb']):
         check_renewable([result], [], made_of, overwrite=False)
 
 
-def test_a_result_of_two_commands_at_once_is_known_whichever_notes_it_last(result):
+def test_a_result_of_two_concurrent_commands_is_known_whichever_records_it_last(result):
     written = WrittenFiles(result.parent)
     first = result.read_bytes()
     result.write_bytes(b'second')
@@ -105,20 +105,20 @@ def test_a_result_of_two_commands_at_once_is_known_whichever_notes_it_last(resul
 
 
 @pytest.mark.parametrize('made_of', [['plot-run', 'c'], ['selection', 'a\nb']])
-def test_a_result_of_something_else_is_replaced_only_where_asked_for(result, made_of):
+def test_a_result_of_other_sources_is_replaced_only_on_request(result, made_of):
     with pytest.raises(OutputError, match=r'(?s)earlier run are in the way.*--over'):
         check_renewable([result], [], made_of, overwrite=False)
     check_renewable([result], [], made_of, overwrite=True)
 
 
-def test_a_result_whose_origin_nobody_noted_is_of_something_else(result):
+def test_a_result_without_recorded_sources_counts_as_made_of_others(result):
     WrittenFiles(result.parent).add(result)
     with pytest.raises(OutputError, match='was made with something else'):
         check_renewable([result], [], ['plot-run'], overwrite=False)
 
 
 @pytest.mark.parametrize('overwrite', [False, True])
-def test_what_others_wrote_and_folders_and_inputs_are_never_replaced(
+def test_files_of_others_edited_results_inputs_and_folders_are_never_replaced(
     tmp_path, result, overwrite
 ):
     notes = tmp_path / 'notes.md'
@@ -136,7 +136,7 @@ def test_what_others_wrote_and_folders_and_inputs_are_never_replaced(
         check_renewable([tmp_path / 'folder.png'], [], made_of, overwrite)
 
 
-def test_places_are_whole(tmp_path, monkeypatch):
+def test_places_are_absolute_paths(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert places('a', tmp_path / 'b/../a') == [str(tmp_path.resolve() / 'a')] * 2
 
@@ -154,7 +154,7 @@ def runs(tmp_path):
     return tmp_path / 'plan'
 
 
-def test_a_result_is_renewed_where_its_folder_was_moved(runs, tmp_path):
+def test_a_result_can_be_renewed_after_its_folder_was_moved(runs, tmp_path):
     moved = runs.rename(tmp_path / 'laptop')
     made_of = places(moved / 'a', moved / 'b')
     check_renewable([moved / 'a/curves.png'], [], made_of, overwrite=False)
@@ -162,14 +162,14 @@ def test_a_result_is_renewed_where_its_folder_was_moved(runs, tmp_path):
         check_renewable([moved / 'a/curves.png'], [], made_of[:1], overwrite=False)
 
 
-def test_what_a_result_is_of_stays_so_in_a_copy_beside_it(runs, tmp_path):
+def test_a_copied_result_keeps_its_sources_while_the_original_exists(runs, tmp_path):
     copy = shutil.copytree(runs, tmp_path / 'copy')
     with pytest.raises(OutputError, match=f'was made with {runs / "a"}'):
         made_of = places(copy / 'a', copy / 'b')
         check_renewable([copy / 'a/curves.png'], [], made_of, overwrite=False)
 
 
-def test_a_list_that_may_not_be_written_to_is_told_before_anything_is_replaced(
+def test_a_list_without_write_permission_is_reported_before_anything_is_replaced(
     result, monkeypatch
 ):
     def allowed(path, mode):
@@ -185,14 +185,14 @@ def test_a_list_that_may_not_be_written_to_is_told_before_anything_is_replaced(
             check_noted(target, ['plot-run'])
 
 
-def test_a_folder_of_pictures_is_named_as_one(tmp_path):
+def test_a_folder_in_place_of_a_result_is_reported_as_a_folder(tmp_path):
     (tmp_path / 'results').mkdir()
     (tmp_path / 'results/mine.png').write_bytes(b'x')
     with pytest.raises(OutputError, match=r'results is a folder\. Choose a file'):
         check_renewable([tmp_path / 'results'], [], ['selection'], overwrite=False)
 
 
-def test_a_place_that_may_not_be_written_to_is_refused(tmp_path, monkeypatch):
+def test_a_place_without_write_permission_is_refused(tmp_path, monkeypatch):
     shut = tmp_path / 'shut'
     (shut / 'there').mkdir(parents=True)
     monkeypatch.setattr(os, 'access', lambda path, mode: path != shut)
@@ -205,7 +205,7 @@ def test_a_place_that_may_not_be_written_to_is_refused(tmp_path, monkeypatch):
         check_place(place)
 
 
-def test_a_place_below_a_file_is_refused_and_the_file_itself_may_be_replaced(tmp_path):
+def test_a_place_below_a_file_is_refused_but_the_file_itself_is_accepted(tmp_path):
     file = tmp_path / 'file'
     file.touch()
     for place in (file / 'a', file / 'a/b'):

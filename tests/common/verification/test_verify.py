@@ -1,4 +1,4 @@
-"""Every fault that a data set may have, put into one that has none."""
+"""Every fault that a data set may have, put into a data set without faults."""
 
 import json
 import os
@@ -20,12 +20,12 @@ EXIF_ORIENTATION = 0x0112
 
 
 def found_in(listing, **options) -> dict[str, list[str]]:
-    """Kind -> files, of a verification."""
+    """The findings of a verification: kind -> files."""
     report = verify(listing, jobs=1, **options)
     return {kind: [one.file for one in group] for kind, group in report.by_kind()}
 
 
-def test_sites_without_a_fault_give_no_finding(sites):
+def test_sites_without_a_fault_have_no_finding(sites):
     assert found_in(list_config(sites.config())) == {}
     assert found_in(list_folder(sites.root)) == {}
 
@@ -215,11 +215,13 @@ FAULTS = [
         for what, *fault in FAULTS
     ],
 )
-def test_fault_is_found_and_its_file_named(sites, put_fault, kind, file):
+def test_a_fault_is_found_with_its_file_and_nothing_else_is_reported(
+    sites, put_fault, kind, file
+):
     put_fault(sites)
     found = found_in(list_config(sites.config()))
     assert file.format(root=sites.root) in found.pop(kind)
-    # A file is spoilt in one way here; what else is said would be a false alarm.
+    # Each file has one fault here: any other finding would be a false alarm.
     assert found == {}
 
 
@@ -238,7 +240,7 @@ def test_all_faults_are_found_at_once_with_a_count(sites):
     }
 
 
-def test_names_alone_are_looked_at_in_a_fast_verification(sites):
+def test_a_fast_verification_checks_only_the_names(sites):
     truncate(sites)
     sites.mask('north').unlink()
     report = verify(list_config(sites.config()), full=False)
@@ -247,14 +249,14 @@ def test_names_alone_are_looked_at_in_a_fast_verification(sites):
 
 
 @pytest.mark.reliability('bad input', 'data: a site in training and in test')
-def test_site_in_two_splits_is_found_by_names_alone(sites):
+def test_a_site_in_two_splits_is_found_by_the_names_alone(sites):
     config = sites.config()
     config['train_dataloader']['dataset']['sites'].append('west')
     found = found_in(list_config(config), full=False)
     assert len(found['same file in two splits']) == 4
 
 
-def test_testing_on_the_validation_images_is_a_warning(sites):
+def test_validation_on_the_test_images_is_a_warning(sites):
     config = sites.config()
     config['val_dataloader'] = config['test_dataloader']
     report = verify(list_config(config), full=False)
@@ -277,7 +279,7 @@ def test_classes_in_another_order_than_the_converter_wrote_are_found(sites):
     assert name.endswith('south/classes.json')
 
 
-def test_folder_of_sites_is_verified_without_a_config(sites):
+def test_a_folder_of_sites_is_verified_without_a_config(sites):
     copy_between_training_sites(sites)
     shrink_mask(sites)
     assert found_in(list_folder(sites.root)) == {
@@ -286,7 +288,7 @@ def test_folder_of_sites_is_verified_without_a_config(sites):
     }
 
 
-def test_kinds_may_be_allowed_and_unknown_ones_are_refused(sites):
+def test_kinds_of_findings_can_be_allowed_and_unknown_kinds_are_refused(sites):
     empty_site(sites)
     listing = list_config(sites.config())
     report = verify(listing, jobs=1, allow=['lesion-free site'])
@@ -295,7 +297,7 @@ def test_kinds_may_be_allowed_and_unknown_ones_are_refused(sites):
         verify(listing, allow=['lesion free site'])
 
 
-def test_a_file_in_the_place_of_a_folder_is_not_called_missing(tmp_path):
+def test_a_file_in_place_of_a_folder_is_not_reported_as_missing(tmp_path):
     file = tmp_path / 'config.py'
     with pytest.raises(VerificationError, match=r'config\.py: no such folder'):
         list_folder(file)
@@ -304,14 +306,14 @@ def test_a_file_in_the_place_of_a_folder_is_not_called_missing(tmp_path):
         list_folder(file)
 
 
-def test_few_images_of_a_site_for_trying_out_need_not_hold_a_lesion(sites):
+def test_with_max_images_a_site_need_not_have_a_lesion(sites):
     empty_site(sites)
     config = sites.config()
     config['train_dataloader']['dataset']['max_images'] = 1
     assert found_in(list_config(config)) == {}
 
 
-def test_several_processes_find_what_one_finds(sites):
+def test_several_processes_have_the_same_findings_as_one(sites):
     # Enough for two processes.
     for number in range(5, 80):
         sites.put('north', f'{number}')
@@ -320,7 +322,7 @@ def test_several_processes_find_what_one_finds(sites):
     assert verify(listing, jobs=2).findings == verify(listing, jobs=1).findings
 
 
-def test_what_the_cache_knows_is_not_read_again_until_it_changes(sites, tmp_path):
+def test_a_cached_file_is_not_read_again_until_it_changes(sites, tmp_path):
     listing, cache = list_config(sites.config()), tmp_path / 'cache'
     assert verify(listing, cache_dir=cache, jobs=1).files_read == 30
     assert verify(listing, cache_dir=cache, jobs=1).files_read == 0
@@ -335,7 +337,7 @@ def test_what_the_cache_knows_is_not_read_again_until_it_changes(sites, tmp_path
     'content',
     ['', '{"version": 1, "files"', '[]', '{"files": 1}', '[' * 100_000, '1' * 5000],
 )
-def test_damaged_cache_is_as_good_as_none(sites, tmp_path, content):
+def test_a_damaged_cache_is_ignored_and_written_again(sites, tmp_path, content):
     listing, cache = list_config(sites.config()), tmp_path / 'cache'
     verify(listing, cache_dir=cache, jobs=1)
     for file in cache.iterdir():
@@ -360,7 +362,7 @@ def test_damaged_cache_is_as_good_as_none(sites, tmp_path, content):
     ],
 )
 @pytest.mark.parametrize('with_digest', [False, True])
-def test_cached_facts_that_were_changed_are_read_anew(
+def test_changed_facts_in_the_cache_are_read_again_from_the_files(
     sites, tmp_path, change, with_digest
 ):
     listing, cache = list_config(sites.config()), tmp_path / 'cache'
@@ -377,13 +379,13 @@ def test_cached_facts_that_were_changed_are_read_anew(
             content['digest'] = facts_cache._digest(content['files'])
         file.write_text(json.dumps(content))
     report = verify(listing, cache_dir=cache, jobs=1)
-    # A size that could be is believed if the digest was made to fit.
+    # A plausible size is believed if the digest was made to match.
     if not (with_digest and value == [64, 48]):
         assert report.findings == before.findings == []
         assert report.files_read >= changed > 0
 
 
-def test_two_masks_of_one_size_that_were_swapped_change_the_contents(sites, tmp_path):
+def test_swapping_two_masks_of_one_size_changes_the_contents_hash(sites, tmp_path):
     masks = sorted(sites.mask('south').parent.iterdir())
     Image.fromarray(np.roll(np.array(Image.open(masks[0])), 3)).save(masks[0])
     listing, cache = list_folder(sites.root), tmp_path / 'cache'
@@ -397,13 +399,13 @@ def test_two_masks_of_one_size_that_were_swapped_change_the_contents(sites, tmp_
     swapped = verify(listing, cache_dir=cache, jobs=1)
     assert swapped.contents != first.contents
     assert swapped.to_json()['contents'] == swapped.contents
-    # What was not read says nothing.
+    # Files that were not read have no contents hash.
     assert verify(listing, full=False).contents is None
 
 
 @pytest.mark.skipif(not hasattr(os, 'mkfifo'), reason='no named pipes')
 @pytest.mark.parametrize('kind', ['image', 'mask'])
-def test_a_pipe_is_named_and_not_waited_for(sites, kind):
+def test_a_pipe_is_a_problem_and_does_not_block(sites, kind):
     path = getattr(sites, kind)('south')
     path.unlink()
     os.mkfifo(path)
@@ -411,9 +413,7 @@ def test_a_pipe_is_named_and_not_waited_for(sites, kind):
         assert verify(listing, jobs=1).problems
 
 
-def test_closed_split_is_compared_by_what_is_known_of_it_and_not_opened(
-    sites, tmp_path
-):
+def test_a_closed_split_is_compared_by_cached_facts_and_not_opened(sites, tmp_path):
     copy_into_test(sites)
     listing, cache = list_config(sites.config()), tmp_path / 'cache'
     report = verify(listing, cache_dir=cache, jobs=1, closed=['test'])
@@ -425,14 +425,14 @@ def test_closed_split_is_compared_by_what_is_known_of_it_and_not_opened(
 
 def test_real_sites_have_no_problem_and_no_near_copy_across_the_test_border(data_root):
     listing = list_folder(data_root)
-    # A part of each site is enough to see that nothing cries wolf.
+    # A part of each site is enough to see that there are no false alarms.
     listing.entries = listing.entries[::10]
     report = verify(listing, jobs=1)
     assert report.images == 150
     assert report.findings == []
 
 
-def test_what_index_and_images_do_not_agree_on_is_a_finding(sites):
+def test_disagreements_between_index_and_images_are_findings(sites):
     rows = ['site,image,patient', *(f'north,{n},p' for n in range(1, 6))]
     (sites.root / 'index.csv').write_text('\n'.join([*rows, 'sowth,0.png,q']))
     found = {(f.kind, f.file) for f in verify(list_folder(sites.root)).findings}
@@ -441,7 +441,7 @@ def test_what_index_and_images_do_not_agree_on_is_a_finding(sites):
     assert ('misnamed site in the index', 'south') in found
 
 
-def test_hidden_files_of_macos_are_no_images(sites):
+def test_hidden_files_of_macos_are_not_images(sites):
     sites.image('north').with_name('._1.png').write_bytes(b'Mac OS X')
     assert not verify(list_folder(sites.root)).findings
 
@@ -456,7 +456,7 @@ def test_a_label_map_with_255_among_its_values_is_a_problem(sites, draw):
     ]
 
 
-def test_soft_edges_are_told(sites, draw):
+def test_soft_edges_of_a_mask_are_reported(sites, draw):
     soft = np.asarray(Image.fromarray(draw[1]((96, 128))).resize((64, 48)))
     sites.put('north', '1', mask=soft)
     report = verify(list_folder(sites.root))
@@ -464,7 +464,7 @@ def test_soft_edges_are_told(sites, draw):
     assert not report.problems
 
 
-def test_one_inverted_mask_is_told_and_a_site_of_them_is_a_problem(sites, draw):
+def test_one_inverted_mask_is_reported_and_a_site_of_them_is_a_problem(sites, draw):
     inverted = 255 - draw[1]()
     sites.put('north', '1', mask=inverted)
     report = verify(list_folder(sites.root))
@@ -484,10 +484,8 @@ def save_as_jpeg(sites, name, mask):
     Image.fromarray(mask).save(path.with_suffix('.jpg'), quality=95)
 
 
-def test_jpeg_masks_of_zeros_and_ones_are_a_problem_beside_png_masks_with_a_lesion(
-    sites, draw
-):
-    """What is left of them is read as empty, and the other masks hide it."""
+def test_jpeg_masks_of_zeros_and_ones_are_a_problem_beside_valid_png_masks(sites, draw):
+    """They are read as empty, which the other masks of the site would hide."""
     for name in '01':
         save_as_jpeg(sites, name, draw[1](value=1))
     problems = verify(list_folder(sites.root)).problems
@@ -496,13 +494,15 @@ def test_jpeg_masks_of_zeros_and_ones_are_a_problem_beside_png_masks_with_a_lesi
     assert not verify(list_folder(sites.root), allow=['faint masks']).problems
 
 
-def test_ripple_and_black_are_empty_masks_beside_a_jpeg_mask_with_a_lesion(sites, draw):
+def test_faint_and_black_jpeg_masks_beside_one_with_a_lesion_are_read_as_empty(
+    sites, draw
+):
     save_as_jpeg(sites, '0', draw[1](value=20))
     save_as_jpeg(sites, '1', draw[1](value=0))
     save_as_jpeg(sites, '2', draw[1]())
     assert not verify(list_folder(sites.root)).findings
 
 
-def test_black_jpeg_masks_are_empty(sites, draw):
+def test_a_black_jpeg_mask_is_read_as_empty(sites, draw):
     save_as_jpeg(sites, '0', draw[1](value=0))
     assert not verify(list_folder(sites.root)).findings
