@@ -1,4 +1,4 @@
-"""Configs of the repository, on drawn images."""
+"""Configs of the repository, on generated images."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -20,7 +20,7 @@ from step_in_backward import step_in_backward
 
 @pytest.fixture(autouse=True)
 def default_site(monkeypatch):
-    """Configs hold out the site that they name, whatever the shell says."""
+    """Configs hold out their own site, whatever the environment of the shell sets."""
     monkeypatch.delenv('MCDRL_HELD_OUT', raising=False)
 
 
@@ -122,7 +122,7 @@ def model_of():
 
 @pytest.fixture
 def step():
-    """One training step on two images; gives the losses as numbers."""
+    """Takes one training step on two images; returns the losses as numbers."""
 
     def take(cfg: Config, model: torch.nn.Module, dataset) -> dict[str, float]:
         optim_wrapper = build_optim_wrapper(model, cfg.optim_wrapper)

@@ -1,4 +1,4 @@
-"""The baselines beside the stock head: same data, same backbone, one thing changed."""
+"""Baselines against the stock head: same data and backbone, one thing changed."""
 
 import random
 
@@ -22,7 +22,7 @@ BACKBONES = {
 METHODS = ('photometric', 'frozen', 'gin-ipa', 'coop', 'coop-decoder')
 
 
-# What is no file of its own, as docs/baselines.md has it.
+# Methods without a config file of their own, as in docs/baselines.md.
 OPTIONS = {
     'frozen': {'model.backbone.frozen': True},
     'coop': {'model.backbone.frozen': True, 'model.decode_head.predictor': None},
@@ -64,7 +64,9 @@ def tree(tmp_path, draw_pairs, monkeypatch):
 
 @pytest.mark.parametrize('method', METHODS)
 @pytest.mark.parametrize('backbone', BACKBONES)
-def test_budget_and_test_are_those_of_the_stock_baseline(method, backbone, load):
+def test_budget_validation_and_test_equal_those_of_the_stock_baseline(
+    method, backbone, load
+):
     stock = load('stock', backbone)
     cfg = load(method, backbone)
     for key in ('val_dataloader', 'test_dataloader', 'train_cfg', 'param_scheduler'):
@@ -81,12 +83,12 @@ def test_budget_and_test_are_those_of_the_stock_baseline(method, backbone, load)
     ('backbone', 'method'),
     [
         *(('clip-tiny-rn', method) for method in METHODS),
-        # Of another kind of text tower.
+        # With another kind of text tower.
         ('clip-endo-lite0', 'coop'),
         ('clip-endo-lite0', 'coop-decoder'),
     ],
 )
-def test_one_step_trains_what_the_method_trains(
+def test_one_step_changes_only_the_parts_that_the_method_trains(
     backbone, method, tree, load, datasets_of, model_of, step
 ):
     cfg = load(method, backbone, 64)
@@ -124,7 +126,7 @@ def test_one_step_trains_what_the_method_trains(
 
 @pytest.mark.parametrize('method', ['coop', 'coop-decoder'])
 @pytest.mark.parametrize('backbone', ['clip-rn50', 'clip-vit-b16'])
-def test_prompt_tuning_fits_the_backbones_joint_space(
+def test_prompt_tuning_fits_the_joint_space_of_the_backbone(
     method,
     backbone,
     tree,
@@ -142,7 +144,7 @@ def test_prompt_tuning_fits_the_backbones_joint_space(
 
 
 @pytest.mark.parametrize('backbone', BACKBONES)
-def test_context_learns_at_coops_rate(backbone, load):
+def test_the_context_has_the_learning_rate_of_coop(backbone, load):
     optim = load('coop', backbone).optim_wrapper
     (key,) = optim.paramwise_cfg.custom_keys
     assert key == 'prompts.context'
@@ -150,7 +152,7 @@ def test_context_learns_at_coops_rate(backbone, load):
     assert optim.optimizer.lr * factor == pytest.approx(2e-3)
 
 
-def test_photometric_augmentation_changes_images_and_only_hides_labels(
+def test_photometric_augmentation_changes_training_images_and_only_hides_labels(
     tree, load, datasets_of
 ):
     configs = [load(method, 'clip-tiny-rn', 64) for method in ('photometric', 'stock')]
@@ -177,7 +179,7 @@ def test_photometric_augmentation_changes_images_and_only_hides_labels(
         assert torch.equal(strong[name][0]['inputs'], stock[name][0]['inputs'])
 
 
-def test_only_training_images_meet_the_causal_augmentation(
+def test_the_causal_augmentation_changes_only_training_images(
     tree, load, datasets_of, model_of
 ):
     cfg = load('gin-ipa', 'clip-tiny-rn', 64)

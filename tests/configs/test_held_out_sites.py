@@ -1,4 +1,4 @@
-"""MCDRL_HELD_OUT, the one variable that says which site a config holds out."""
+"""MCDRL_HELD_OUT, the variable that selects the held-out site of a config."""
 
 import pytest
 from mmengine.config import Config
@@ -44,14 +44,14 @@ def sites_of(loader):
 
 
 @pytest.mark.parametrize('data', SITES)
-def test_first_site_is_held_out_unless_the_variable_names_another(data, load_config):
+def test_the_first_site_is_held_out_if_the_variable_is_not_set(data, load_config):
     one = load_config(CONFIGS[data])
     other = load_config(CONFIGS[data], held_out=SITES[data][0])
     assert one.to_dict() == other.to_dict()
 
 
 @pytest.mark.parametrize(('data', 'site'), FOLDS)
-def test_variable_gives_each_fold(data, site, load_config):
+def test_the_variable_selects_the_fold(data, site, load_config):
     cfg = load_config(CONFIGS[data], held_out=site)
     others = [name for name in SITES[data] if name != site]
     assert [s['name'] for s in cfg.sites] == list(SITES[data])
@@ -61,7 +61,7 @@ def test_variable_gives_each_fold(data, site, load_config):
 
 
 @pytest.mark.parametrize('data', SITES)
-def test_a_site_that_does_not_exist_is_named_beside_those_that_do(data, load_config):
+def test_a_site_that_does_not_exist_is_an_error_that_lists_the_sites(data, load_config):
     message = rf"MCDRL_HELD_OUT='elsewhere' .*{', '.join(SITES[data])}"
     with pytest.raises(ValueError, match=message):
         load_config(CONFIGS[data], held_out='elsewhere')
@@ -76,7 +76,7 @@ def test_runs_of_a_plan_do_not_depend_on_the_variable(data, load_config):
     assert len(hashes) == 1
 
 
-def test_a_dumped_config_holds_the_site_it_was_read_with(
+def test_a_dumped_config_keeps_the_held_out_site_it_was_read_with(
     load_config, tmp_path, monkeypatch
 ):
     load_config(CONFIGS['endosim'], held_out='endosim_d').dump(tmp_path / 'dumped.py')
@@ -91,7 +91,7 @@ def test_a_dumped_config_holds_the_site_it_was_read_with(
 
 
 @pytest.mark.parametrize('prefix', ['baselines/', 'mcdrl/mcdrl_'])
-def test_demo_keeps_its_sites_whatever_the_variable_says(load_config, prefix):
+def test_the_demo_keeps_its_sites_whatever_the_variable_says(load_config, prefix):
     name = f'{prefix}clip-endo-lite0_segformer_demo_endoscopy-sites-160x160.py'
     one, other = load_config(name), load_config(name, held_out='polypgen_c3')
     assert one.to_dict() == other.to_dict()

@@ -1,4 +1,4 @@
-"""The configs have one form of the method, those of the paper's sites its own."""
+"""The form of the method in configs: one for the paper's sites, one for others."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ from mmengine.config import Config
 
 CONFIGS = Path(__file__).resolve().parents[2] / 'configs/mcdrl'
 PAPER_SITES = sorted(CONFIGS.glob('*_paper-sites-*.py'))
-# Their towers start from random weights, so that their texts say nothing of images.
+# Their towers start from random weights, so their texts do not describe images.
 UNTRAINED = [
     CONFIGS / f'mcdrl_clip-tiny-{model}_endoscopy-sites-128x128.py'
     for model in ('rn_segformer_5e', 'rn_segformer_overfit', 'vit_fcn_5e')
@@ -17,7 +17,7 @@ OTHERS = sorted({*CONFIGS.glob('*.py'), MIXED} - {*PAPER_SITES, *UNTRAINED})
 
 
 def form(path):
-    """Residual, observation, what is not selected, and the weights of the losses."""
+    """Residual, observation, treatment of unselected positions, and loss weights."""
     head = Config.fromfile(path).model.decode_head
     intervention = head.intervention
     return (
@@ -31,22 +31,22 @@ def form(path):
 
 @pytest.mark.parametrize('path', OTHERS, ids=lambda path: path.stem)
 def test_configs_observe_confounders_and_leave_out_both_losses(path):
-    # The span of the texts can be removed from CLIP's own map alone.
+    # The span of the texts can be removed only from CLIP's own map.
     residual = 'orthogonal' if '_clip-' in path.stem else 'whole'
     assert form(path) == (residual, True, 'keep', None, None)
 
 
 @pytest.mark.parametrize('path', PAPER_SITES, ids=lambda path: path.stem)
-def test_configs_of_the_papers_sites_have_the_papers_form(path):
+def test_configs_of_the_sites_of_the_paper_have_the_form_of_the_paper(path):
     assert form(path) == ('whole', False, 'zero', 0.5, 0.1)
 
 
 @pytest.mark.parametrize('path', UNTRAINED, ids=lambda path: path.stem)
-def test_configs_of_untrained_towers_have_the_papers_losses_and_residual(path):
+def test_configs_of_untrained_towers_have_the_losses_and_residual_of_the_paper(path):
     assert form(path) == ('whole', False, 'keep', 0.5, 0.1)
 
 
-def test_one_more_base_gives_any_config_the_papers_form(tmp_path):
+def test_the_base_paper_form_gives_a_config_the_form_of_the_paper(tmp_path):
     path = tmp_path / 'config.py'
     path.write_text(f"""
 _base_ = [

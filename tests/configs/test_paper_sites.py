@@ -45,7 +45,7 @@ NAMES = [
 
 
 @pytest.mark.parametrize('held_out', MASKS)
-def test_datasets_of_a_fold_hold_its_sites_out(
+def test_the_datasets_of_a_fold_hold_out_its_site(
     held_out, tree, load_config, datasets_of
 ):
     cfg = load_config(DATA, 32, held_out)
@@ -55,12 +55,12 @@ def test_datasets_of_a_fold_hold_its_sites_out(
         for name, dataset in datasets_of(cfg).items()
     }
     others = [site for site in MASKS if site != held_out]
-    # One of two images goes into the validation part.
+    # Of two images of a site, one is for validation.
     assert found == {'train': others, 'val': others, 'test': [held_out, held_out]}
 
 
 @pytest.mark.parametrize('held_out', MASKS)
-def test_lesions_of_a_fold_are_the_papers_and_have_prompts(
+def test_every_lesion_class_of_a_fold_has_a_prompt(
     held_out, tree, load_config, datasets_of
 ):
     cfg = load_config(f'mcdrl/mcdrl_clip-rn50_{SCHEDULE}', 32, held_out)
@@ -75,7 +75,9 @@ def test_lesions_of_a_fold_are_the_papers_and_have_prompts(
             assert set(sample.lesion_classes) <= set(prompts.classes)
 
 
-def test_labels_of_the_data_sets_become_lesion_types(tree, load_config, datasets_of):
+def test_the_mask_labels_of_each_site_become_lesion_types(
+    tree, load_config, datasets_of
+):
     for site in MASKS:
         first, second = datasets_of(load_config(DATA, 32, site))['test']
         expected = LESIONS.get(site, ('polyp',))
@@ -85,7 +87,9 @@ def test_labels_of_the_data_sets_become_lesion_types(tree, load_config, datasets
 
 
 @pytest.mark.parametrize('held_out', MASKS)
-def test_models_and_baselines_of_a_fold_see_the_same_data(held_out, load_config):
+def test_models_and_baselines_of_a_fold_have_the_same_data_and_budget(
+    held_out, load_config
+):
     loaded = [load_config(name, held_out=held_out) for name in NAMES]
     for cfg in loaded:
         for key in ('train_dataloader', 'val_dataloader', 'test_dataloader', 'sites'):
@@ -94,7 +98,7 @@ def test_models_and_baselines_of_a_fold_see_the_same_data(held_out, load_config)
 
 
 @pytest.mark.parametrize('name', NAMES)
-def test_all_folds_follow_from_one_config(name, load_config):
+def test_every_fold_can_be_derived_from_one_config(name, load_config):
     cfg = load_config(name)
     for site in MASKS:
         stored = load_config(name, held_out=site)
@@ -103,14 +107,14 @@ def test_all_folds_follow_from_one_config(name, load_config):
             assert json.dumps(plain(derived[key])) == json.dumps(plain(stored[key]))
 
 
-def test_dumped_config_reads_the_same_masks(tree, load_config, datasets_of, tmp_path):
+def test_a_dumped_config_reads_the_same_masks(tree, load_config, datasets_of, tmp_path):
     cfg = load_config(DATA, 32, 'laryngoscope8')
     cfg.dump(tmp_path / 'dumped.py')
     dataset = datasets_of(Config.fromfile(tmp_path / 'dumped.py'))['test']
     assert dataset[0]['data_samples'].lesion_classes == LESIONS['laryngoscope8']
 
 
-def test_one_step_trains_on_two_lesion_types(
+def test_one_training_step_with_five_classes_has_a_contrastive_loss(
     tree, load_config, datasets_of, model_of, step
 ):
     cfg = load_config(f'mcdrl/mcdrl_clip-rn50_{SCHEDULE}', 64, 'kvasir_seg')
@@ -120,11 +124,13 @@ def test_one_step_trains_on_two_lesion_types(
     assert losses['decode.loss_contrast'] > 0
 
 
-def test_the_papers_data_sets_have_its_intervention_of_full_width(load_config):
-    """The other configs of RN50 have a quarter of it, for their memory."""
+def test_the_configs_of_the_sites_of_the_paper_have_its_full_intervention_width(
+    load_config,
+):
+    """The other configs of RN50 have a quarter of the width, to save memory."""
     cfg = load_config(f'mcdrl/mcdrl_clip-rn50_{SCHEDULE}')
     intervention = MODELS.build(cfg.model.decode_head).intervention
-    # 6.3 M a layer, by which the paper's counts for 1, 3 and 5 layers differ: four
+    # 6.3 M per layer, by which the paper's counts for 1, 3 and 5 layers differ: four
     # projections and two feed-forward maps of 1024 x 1024.
     weights = sum(p.numel() for p in intervention.parameters() if p.dim() == 2)
     assert weights == 3 * 6 * 1024**2

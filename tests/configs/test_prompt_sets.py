@@ -5,7 +5,7 @@ from mcdrl_mmseg.clip.text import tokenize
 from mcdrl_mmseg.clip.towers import CLIPSpec
 from mcdrl_mmseg.prompts import PromptSet
 
-# Prompt set -> a word that every whole text of the modality holds.
+# Prompt set -> a word that every text of the modality contains.
 MODALITIES = {
     'endoscopy': 'endoscop',
     'endoscopy_sites': 'endoscop',
@@ -30,13 +30,13 @@ def named(request, repo_root):
     return request.param, PromptSet.from_cfg(Config.fromfile(path).prompts)
 
 
-def test_texts_name_the_modality(named):
+def test_every_text_names_the_modality(named):
     name, prompts = named
     for text in (*prompts.class_texts, *prompts.confounder_texts):
         assert MODALITIES[name] in text
 
 
-def test_conditions_come_in_families_of_which_several_have_alternatives(named):
+def test_conditions_form_families_several_of_which_have_alternatives(named):
     _, prompts = named
     assert len(prompts.confounders) >= 5
     assert 10 <= len(prompts.confounder_names) <= 16
@@ -51,7 +51,7 @@ def test_background_prompts_name_no_lesion(named):
 
 
 @pytest.mark.parametrize('model_name', ['ViT-B-16', 'mcdrl-tiny-rn'])
-def test_no_text_is_cut_by_the_tokenizer(named, model_name):
+def test_no_text_is_truncated_by_the_tokenizer(named, model_name):
     _, prompts = named
     texts = [
         *prompts.class_texts,
@@ -59,11 +59,11 @@ def test_no_text_is_cut_by_the_tokenizer(named, model_name):
         *prompts.class_confounder_texts,
         *prompts.background_prompts,
     ]
-    # A cut text fills the context; its end takes the last place.
+    # A truncated text fills the context; its end token is the last one.
     assert (tokenize(CLIPSpec(model_name), texts)[:, -1] == 0).all()
 
 
-def test_papers_set_has_twelve_conditions_and_five_lesions(repo_root):
+def test_the_prompt_set_of_the_paper_has_twelve_conditions_and_five_lesions(repo_root):
     path = repo_root / 'configs/_base_/prompts/endoscopy.py'
     prompts = PromptSet.from_cfg(Config.fromfile(path).prompts)
     assert len(prompts.confounder_names) == 12

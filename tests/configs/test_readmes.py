@@ -1,4 +1,4 @@
-"""Every folder of configs says what lies in it."""
+"""Every folder of configs has a README that describes it."""
 
 import re
 
@@ -22,7 +22,7 @@ def test_a_readme_names_each_config_of_its_folder(repo_root, folder):
     assert not [f.name for f in files if f.name not in page]
 
 
-def test_the_table_of_ablation_plans_counts_the_variants_of_each(repo_root):
+def test_the_table_of_ablation_plans_has_the_number_of_variants_of_each_plan(repo_root):
     folder = repo_root / 'configs/ablation_plans'
     rows = re.findall(
         r'\| \[`(\w+\.yml)`\][^|]*\| (\d+) \|', (folder / 'README.md').read_text()

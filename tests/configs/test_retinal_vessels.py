@@ -44,7 +44,9 @@ def sites(dataset):
 
 
 @pytest.mark.parametrize('held_out', LAYOUT)
-def test_samples_of_a_fold_carry_their_site(held_out, tree, load_config, datasets_of):
+def test_the_samples_of_a_fold_carry_their_site(
+    held_out, tree, load_config, datasets_of
+):
     cfg = load_config('_base_/datasets/retinal_vessels.py', 32, held_out)
     datasets = datasets_of(cfg)
     others = [site for site in LAYOUT if site != held_out]
@@ -56,13 +58,15 @@ def test_samples_of_a_fold_carry_their_site(held_out, tree, load_config, dataset
 
 @pytest.fixture(scope='module')
 def stored(load_config):
-    """Each config as it is when it is loaded for a site or for none; not to change."""
+    """Each config as loaded for a site or for none; do not change them."""
     return cache(lambda name, held_out: load_config(name, held_out=held_out))
 
 
 @pytest.mark.parametrize('loaded', [*LAYOUT, 'none'])
 @pytest.mark.parametrize('name', [MCDRL, BASELINE])
-def test_all_folds_follow_from_any_and_from_all_sites(name, loaded, stored):
+def test_every_fold_can_be_derived_from_any_fold_and_from_the_config_of_all_sites(
+    name, loaded, stored
+):
     cfg = copy.deepcopy(stored(name, loaded))
     assert site_names(cfg) == list(LAYOUT)
     whole = copy.deepcopy(stored(name, 'none'))
@@ -75,7 +79,7 @@ def test_all_folds_follow_from_any_and_from_all_sites(name, loaded, stored):
         assert config_hash(derived.to_dict()) == config_hash(same.to_dict())
 
 
-def test_folds_follow_from_a_dumped_config(load_config, tmp_path):
+def test_every_fold_can_be_derived_from_a_dumped_config(load_config, tmp_path):
     cfg = load_config(MCDRL, held_out='hrf')
     cfg.dump(tmp_path / 'dumped.py')
     dumped = Config.fromfile(tmp_path / 'dumped.py')
@@ -84,7 +88,7 @@ def test_folds_follow_from_a_dumped_config(load_config, tmp_path):
         assert config_hash(one) == config_hash(other)
 
 
-def test_with_none_every_loader_holds_all_sites(tree, load_config, datasets_of):
+def test_with_held_out_none_every_loader_has_all_sites(tree, load_config, datasets_of):
     datasets = datasets_of(load_config(BASELINE, 32, 'none'))
     assert {name: len(dataset) for name, dataset in datasets.items()} == {
         'train': 8,
@@ -95,8 +99,10 @@ def test_with_none_every_loader_holds_all_sites(tree, load_config, datasets_of):
 
 @pytest.mark.parametrize('name', [MCDRL, BASELINE])
 @pytest.mark.parametrize('held_out', ['drive', 'none'])
-def test_what_is_trained_on_is_not_tested_on(name, held_out, tree, load_config):
-    # Else the data check would stop the training.
+def test_the_data_check_finds_no_test_images_among_the_training_images(
+    name, held_out, tree, load_config
+):
+    # Otherwise the data check would stop the training.
     report = verify(list_config(load_config(name, held_out=held_out)), full=False)
     kinds = {finding.kind for finding in report.findings}
     chosen_by_the_test = {'test images choose the checkpoint'}
@@ -104,7 +110,7 @@ def test_what_is_trained_on_is_not_tested_on(name, held_out, tree, load_config):
     assert not report.problems
 
 
-def test_one_fold_is_not_mistaken_for_a_config_of_all_folds(load_config):
+def test_a_config_of_a_single_fold_cannot_give_another_fold(load_config):
     cfg = load_config(MCDRL, held_out='drive')
     for key in ('training_parts', 'validation_parts', 'test_parts'):
         cfg.pop(key)
@@ -113,15 +119,15 @@ def test_one_fold_is_not_mistaken_for_a_config_of_all_folds(load_config):
         derive_fold(cfg, 'hrf')
 
 
-def test_protocol_knows_size_and_files(tree, load_config):
+def test_the_protocol_reads_image_size_and_files_from_the_config(tree, load_config):
     cfg = derive_fold(load_config(BASELINE), 'stare')
     assert run_budget(cfg, 6)['image_size'] == [512, 512]
-    # Training sites have no folders of another kind; each has images and masks.
+    # Three training sites of six files each, and six files of the held-out site.
     assert len(DataPlaces.of(cfg).files()) == 3 * 6 + 6
 
 
 @pytest.mark.parametrize('name', [MCDRL, BASELINE])
-def test_one_step_and_scores_by_site(
+def test_a_model_takes_one_step_and_is_scored_by_site(
     name, tree, load_config, datasets_of, model_of, step
 ):
     cfg = load_config(name, 64, 'chase_db1')
@@ -129,7 +135,7 @@ def test_one_step_and_scores_by_site(
     model = model_of(cfg)
     losses = step(cfg, model, datasets['train'])
     assert losses['decode.loss_ce'] > 0
-    # Vessels are the one class: beside a guide L_causal would have a constant target.
+    # Vessels are the only class: with a guide, L_causal would have a constant target.
     assert 'decode.loss_causal' not in losses
 
     evaluator = Evaluator(cfg.val_evaluator)
@@ -145,7 +151,7 @@ def test_one_step_and_scores_by_site(
     assert metrics['site/chase_db1/lesion_images'] == 3
 
 
-def test_prompts_are_those_of_the_fundus(load_config):
+def test_the_prompts_describe_the_fundus(load_config):
     dictionary = load_config(MCDRL).model.decode_head.dictionary
     assert dictionary.prompts.classes == ['retinal vessel']
     assert 'fundus' in dictionary.prompts.confounder_template
