@@ -35,7 +35,7 @@ _NOTE = re.compile(r'<!-- test: (\w+)(?: ([^,]*?))?(?:, .*)? -->')
 
 @dataclass(frozen=True)
 class Block:
-    """A block of code: where it stands, and what the comment above it says."""
+    """A block of code, its place, and what the comment above it says."""
 
     page: Path
     line: int
@@ -50,7 +50,7 @@ class Block:
 
 @dataclass(frozen=True)
 class Command:
-    """A command line with all that follows it in its line as a comment."""
+    """A command line, with the comment that follows it in its line."""
 
     block: Block
     words: tuple[str, ...]
@@ -78,7 +78,7 @@ def _blocks(page: Path) -> Iterator[Block]:
 
 
 def _statements(text: str) -> Iterator[str]:
-    """Lines, joined where a quotation or a backslash goes on to the next."""
+    """Lines, joined where a quotation or a backslash continues on the next."""
     statement = ''
     for line in text.splitlines():
         statement += line + '\n'
@@ -113,7 +113,7 @@ def _commands(block: Block) -> Iterator[Command]:
 
 @cache
 def _cases() -> dict[str, list]:
-    """What tests are asked for each of, by the name of the argument."""
+    """The cases of the tests, by the name of the argument that takes them."""
     blocks = _all_blocks()
     return dict(
         page=PAGES,
@@ -154,9 +154,9 @@ def parse_tool(monkeypatch, capsys):
     """Runs a tool up to the end of its parsing; returns the parser."""
 
     def parse(tool: Path | str, arguments: list[str] | None) -> argparse.ArgumentParser:
-        """A tool is a file, a command of the lab its name.
+        """A tool is given as a file, a command of the lab by its name.
 
-        ``None`` stands for no arguments: the parser alone is wanted.
+        ``None`` as arguments returns the parser without parsing anything.
         """
         if isinstance(tool, str):
             return parse_command(tool, arguments)

@@ -1,4 +1,4 @@
-"""Blocks of code are readable beside a page's navigation, and can be pasted."""
+"""Blocks of code fit beside a page's navigation and can be pasted."""
 
 import itertools
 
@@ -10,7 +10,7 @@ def _too_wide(text: str) -> list[str]:
 
 
 def _cut_by_a_comment(text: str) -> list[str]:
-    """Lines of a command that a comment ends though the line before goes on."""
+    """Comment lines that end a command although the line before continues."""
     lines = text.splitlines()
     return [
         line
@@ -23,7 +23,7 @@ def test_code_fits_80_columns(shown_block):
     assert not _too_wide(shown_block.text)
 
 
-def test_no_comment_stands_inside_a_command(shown_block):
+def test_no_comment_interrupts_a_command(shown_block):
     assert not _cut_by_a_comment(shown_block.text)
 
 

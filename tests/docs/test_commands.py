@@ -1,4 +1,4 @@
-"""Commands, tools, configs and options that the documentation names are there."""
+"""Commands, tools, configs and options named in the documentation exist."""
 
 import argparse
 import ast
@@ -14,14 +14,14 @@ from mcdrl_lab.commands import COMMANDS
 _FOLDERS = 'configs|docs|findings|mcdrl_(?:mmseg|lab|common)|requirements|tests|tools'
 _PATH = re.compile(rf'(?:{_FOLDERS})/[\w./{{}},*-]+')
 _OPTION = re.compile(r'(?<![\w-])--[a-z][a-z0-9-]*')
-# What comes before the arguments of the Python tool that a script starts.
+# The arguments of a script before those of the Python tool that it starts.
 _SCRIPTS = {
     'dist_train.sh': (1, ['GPUS']),
     'dist_test.sh': (2, ['GPUS']),
     'slurm_train.sh': (0, ['PARTITION', 'JOB']),
     'slurm_test.sh': (0, ['PARTITION', 'JOB']),
 }
-# Options of pip, docker and others that the pages speak of.
+# Options of pip, docker and other programs that the pages mention.
 _OTHERS = {'--no-deps', '--no-build-isolation', '--index-url'}
 
 
@@ -78,7 +78,7 @@ def _tool(words: list[str], root: Path) -> tuple[Path | str, list[str]] | None:
 
 
 def _check_python(text: str) -> None:
-    """What ``python -c`` imports is there."""
+    """Check that what ``python -c`` imports exists."""
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Import):
             for name in node.names:
@@ -97,7 +97,9 @@ def _check_extras(words: tuple[str, ...], root: Path) -> None:
         assert not found or set(found[1].split(',')) <= set(extras), word
 
 
-def test_command_could_be_given(command, repo_root, parse_tool, config_targets):
+def test_a_documented_command_can_be_given(
+    command, repo_root, parse_tool, config_targets
+):
     words = list(command.words)
 
     assert not _missing(' '.join(words), repo_root, config_targets)
@@ -117,7 +119,7 @@ def test_command_could_be_given(command, repo_root, parse_tool, config_targets):
 
 
 def _examples(parser: argparse.ArgumentParser) -> list[str]:
-    """Commands that its --help shows, and those of its parts."""
+    """Example commands in the help of a parser and of its subparsers."""
     text = (parser.epilog or '').removeprefix('Example: ')
     found = [part for part in re.split(r'; | && |\. ', text) if 'python ' in part[:9]]
     for action in parser._actions:
@@ -128,7 +130,7 @@ def _examples(parser: argparse.ArgumentParser) -> list[str]:
 
 
 @pytest.mark.parametrize('name', [*COMMANDS, 'tools'])
-def test_examples_of_help_could_be_given(name, repo_root, parse_tool):
+def test_the_examples_of_help_can_be_given(name, repo_root, parse_tool):
     tools = sorted(repo_root.glob('tools/*.py')) if name == 'tools' else [name]
     for tool in tools:
         for example in _examples(parse_tool(tool, None)):
@@ -170,17 +172,17 @@ def test_options_in_prose_belong_to_a_tool(repo_root, all_options):
     assert not unknown
 
 
-def test_an_option_that_a_tool_does_not_have_is_found(repo_root, parse_tool):
+def test_an_unknown_option_of_a_tool_is_found(repo_root, parse_tool):
     with pytest.raises(pytest.fail.Exception, match='unrecognized arguments: --epoch'):
         parse_tool(repo_root / 'tools/train.py', ['config.py', '--epoch', '3'])
 
 
-def test_an_option_that_a_command_of_the_lab_does_not_have_is_found(parse_tool):
+def test_an_unknown_option_of_a_lab_command_is_found(parse_tool):
     with pytest.raises(pytest.fail.Exception, match='unrecognized arguments: --epoch'):
         parse_tool('compare', ['records.jsonl', 'a', 'b', '--epoch', '3'])
 
 
-def test_a_path_that_is_not_there_is_found(repo_root):
+def test_a_path_that_does_not_exist_is_found(repo_root):
     words = 'python tools/train.py configs/{mcdrl,basics}/ NAME configs/SITE/x.py'
 
     assert _missing(words, repo_root, set()) == ['configs/basics/']

@@ -14,7 +14,7 @@ def _tokens(page: Path):
 
 
 def _anchors(page: Path) -> set[str]:
-    """What GitHub and the site make of headings."""
+    """The anchors that GitHub and the site give to headings."""
     used: Counter = Counter()
     anchors = set()
     heading = False
@@ -54,14 +54,14 @@ def test_every_link_leads_to_a_file_and_a_heading(page):
     assert not dead
 
 
-def test_anchors_are_those_of_github(tmp_path):
+def test_anchors_are_formed_as_on_github(tmp_path):
     page = tmp_path / 'page.md'
     page.write_text('# What `a.py` does: x, y\n\n## Twice\n\n## Twice\n')
 
     assert _anchors(page) == {'what-apy-does-x-y', 'twice', 'twice-1'}
 
 
-def test_every_picture_says_in_words_what_it_shows(page):
+def test_every_picture_has_an_alternative_text(page):
     pictures = [token for token in _tokens(page) if token.type == 'image']
 
     assert not [token.attrs['src'] for token in pictures if not token.content.strip()]

@@ -31,7 +31,7 @@ def _types(value: Any) -> Iterator[str]:
 
 
 def _check_types(values: dict[str, Any]) -> None:
-    """Every component that a config names is registered somewhere."""
+    """Check that every component that a config names is registered somewhere."""
     unknown = [
         name
         for value in values.values()
@@ -60,7 +60,7 @@ def _load_config(block, repo_root, tmp_path) -> None:
         MODELS.build(cfg.model)
 
 
-def test_python_block_runs(python_block, desk, repo_root, tmp_path, monkeypatch):
+def test_every_python_block_runs(python_block, desk, repo_root, tmp_path, monkeypatch):
     if python_block.note == 'skip':
         pytest.skip(f'{python_block}: {python_block.target}')
     init_default_scope('mmseg')
