@@ -7,7 +7,7 @@ from mcdrl_mmseg.datasets.config_listing import list_config
 
 @pytest.fixture
 def mask_format(tmp_path):
-    """How a stock data set with some options is said to read its masks."""
+    """The mask format listed for a stock dataset with the given options."""
     (tmp_path / 'images').mkdir()
     (tmp_path / 'images/a.jpg').touch()
 
@@ -28,7 +28,7 @@ def mask_format(tmp_path):
 
 
 @pytest.mark.parametrize('ignored', [255, 7])
-def test_the_label_that_a_stock_data_set_ignores_is_no_unknown_value(
+def test_the_ignored_label_of_a_stock_dataset_is_not_an_unknown_value(
     mask_format, ignored
 ):
     labels, _ = mask_format(ignore_index=ignored).decode(

@@ -78,7 +78,7 @@ def test_samples_come_site_by_site_in_the_order_of_their_names(write):
     assert names(build(root, ['b', 'a'])) == ['b/1.jpg', 'b/2.jpg', 'a/x.png']
 
 
-def test_every_sample_carries_site_classes_present_and_sequence(write):
+def test_every_sample_carries_its_site_sequence_and_the_lesion_classes_present(write):
     root = write('a', {'1.jpg': (0, 255), '2.jpg': (0, 0)})
     dataset = build(root, [dict(name='a', lesion_classes=['polyp'])])
     samples = [dataset[i]['data_samples'] for i in range(2)]
@@ -91,7 +91,7 @@ def test_every_sample_carries_site_classes_present_and_sequence(write):
     assert not samples[1].gt_sem_seg.data.any()
 
 
-def test_sites_of_one_dataset_may_hold_different_lesions(write):
+def test_the_sites_of_one_dataset_can_have_different_lesions(write):
     dataset = polyps_and_cysts(write)
     found = [dataset[i]['data_samples'].metainfo for i in range(2)]
     assert [(m['site'], m['lesion_classes']) for m in found] == [
@@ -104,7 +104,7 @@ def test_sites_of_one_dataset_may_hold_different_lesions(write):
 
 
 @pytest.mark.reliability('silent', 'classes without a background')
-def test_classes_of_their_own_get_labels_of_their_own(write):
+def test_lesion_classes_that_the_metainfo_lists_get_their_own_labels(write):
     metainfo = dict(classes=('background', 'cyst', 'polyp'))
     dataset = polyps_and_cysts(write, metainfo=metainfo)
     labels = [
@@ -125,7 +125,7 @@ def test_classes_of_their_own_get_labels_of_their_own(write):
     ],
 )
 def test_a_background_that_is_not_the_first_class_is_an_error(write, classes):
-    """Its label would be 0 all the same, and the first class background."""
+    """Its label would still be 0, and the first class would count as background."""
     root = write('a', {'1.jpg': (0, 255)})
     sites = [dict(name='a', lesion_classes=[classes[1]])]
     with pytest.raises(SiteDataError, match=r"Write classes=\['background', '"):
@@ -155,14 +155,14 @@ def test_classes_that_are_named_twice_or_ignored_are_an_error(write):
         dict(data_prefix=dict(img_path='pictures', seg_map_path='labels')),
     ],
 )
-def test_options_of_mmseg_that_nothing_reads_are_an_error(write, option):
+def test_options_of_mmseg_without_effect_are_an_error(write, option):
     root = write('a', {'1.jpg': (0, 255)})
     with pytest.raises(SiteDataError, match=rf'{next(iter(option))}=.* no effect'):
         build(root, ['a'], **option)
     assert len(build(root, ['a'], reduce_zero_label=False)) == 1
 
 
-def test_every_class_has_a_colour_of_its_own_unless_given(write):
+def test_every_class_has_its_own_colour_unless_a_palette_is_given(write):
     root = write('a', {'1.jpg': (0, 255)})
     classes = ('background', 'lesion', 'x', 'y')
     palette = build(root, ['a'], metainfo=dict(classes=classes)).metainfo['palette']
@@ -174,7 +174,7 @@ def test_every_class_has_a_colour_of_its_own_unless_given(write):
     assert build(root, ['a'], metainfo=metainfo).metainfo['palette'] == given
 
 
-def test_index_masks_tell_several_lesions_of_an_image_apart(write):
+def test_index_masks_distinguish_several_lesions_of_an_image(write):
     root = write('a', {'1.jpg': (1, 2), '2.jpg': (0, 9), '3.jpg': (2, 9)})
     site = dict(
         name='a',
@@ -194,7 +194,7 @@ def test_index_masks_tell_several_lesions_of_an_image_apart(write):
         assert classes == [('polyp', 'cyst'), (), ('cyst',)]
 
 
-def test_mask_values_may_be_written_as_strings(write):
+def test_mask_values_can_be_written_as_strings(write):
     """As in JSON and in configs merged from the command line."""
     root = write('a', {'1.jpg': (0, 5)})
     site = dict(name='a', mask_values={'0': 'background', '5': 'lesion'})
@@ -202,7 +202,7 @@ def test_mask_values_may_be_written_as_strings(write):
     assert sample.gt_sem_seg.data.max() == 1
 
 
-def test_folders_may_have_other_names_than_the_site(write):
+def test_folders_can_have_other_names_than_the_site(write):
     root = write(
         'raw/frames_a', {'1.JPG': (0, 255)}, 'pictures', 'labels', suffix='.jpg'
     )
@@ -212,13 +212,13 @@ def test_folders_may_have_other_names_than_the_site(write):
     assert dataset[0]['data_samples'].gt_sem_seg.data.max() == 1
 
 
-def test_serialised_samples_are_the_same(write):
+def test_serialised_samples_equal_those_kept_as_they_are(write):
     root = write('a', {'1.jpg': (0, 255)})
     plain, packed = (build(root, ['a'], serialize_data=s) for s in (False, True))
     assert plain.get_data_info(0) == packed.get_data_info(0)
 
 
-def test_several_datasets_join_into_one(write):
+def test_several_datasets_can_be_concatenated(write):
     root = write('a', {'1.jpg': (0, 255)})
     write('b', {'1.jpg': (0, 0), '2.jpg': (255, 255)})
     joined = ConcatDataset([build(root, ['a']), build(root, ['b'])])
@@ -232,7 +232,7 @@ def test_several_datasets_join_into_one(write):
     assert joined.metainfo['classes'] == ('background', 'lesion')
 
 
-def test_training_and_validation_parts_are_blocks_of_every_site(write):
+def test_training_and_validation_parts_are_contiguous_blocks_of_every_site(write):
     root = write('a', numbered(10))
     write('b', numbered(5))
     parts = {
@@ -254,8 +254,8 @@ def write_index(root, rows, columns=('site', 'image', 'sequence'), encoding='utf
 
 
 @pytest.mark.parametrize('encoding', ['utf-8', 'utf-8-sig'])
-def test_split_never_cuts_a_sequence(write, encoding):
-    """The second sequence goes on to the end; alone, 08 and 09 would be held out."""
+def test_a_split_never_divides_a_sequence(write, encoding):
+    """The second sequence is 07 to 09; without sequences, only 08 and 09 would be."""
     root = write('a', numbered(10))
     rows = [
         ('a', f'a/images/0{i}.jpg', 'first' if i < 7 else 'last') for i in range(10)
@@ -271,8 +271,8 @@ def test_split_never_cuts_a_sequence(write, encoding):
 @pytest.mark.reliability(
     'silent', 'index rows that find no image, and a patient at the cut'
 )
-def test_index_rows_that_find_no_image_never_cut_a_patient(write):
-    """Without their rows the images were split in blocks, through a patient."""
+def test_index_rows_without_image_prevent_a_split_through_a_patient(write):
+    """Images without rows would be split in blocks, possibly through a patient."""
     root = write('a', numbered(10))
     write_index(root, [('a', f'0{i}', 'pq'[i > 4]) for i in range(10)])
     assert names(build(root, ['a'], split='val')) == [
@@ -285,7 +285,7 @@ def test_index_rows_that_find_no_image_never_cut_a_patient(write):
     assert len(build(root, ['a'])) == 10
 
 
-def test_patients_hold_their_sequences_together(write):
+def test_a_split_keeps_all_sequences_of_a_patient_together(write):
     root = write('a', numbered(6))
     rows = [('a', f'0{i}.jpg', f's{i}', 'pq'[i // 3]) for i in range(6)]
     write_index(root, rows, ('site', 'image', 'sequence', 'patient'))
@@ -296,7 +296,7 @@ def test_patients_hold_their_sequences_together(write):
     ]
 
 
-def test_site_of_one_patient_is_split_by_its_sequences(write):
+def test_a_site_with_one_patient_is_split_by_its_sequences(write):
     root = write('a', numbered(6))
     rows = [('a', f'0{i}.jpg', f's{i // 2}', 'only') for i in range(6)]
     write_index(root, rows, ('site', 'image', 'sequence', 'patient'))
@@ -305,7 +305,7 @@ def test_site_of_one_patient_is_split_by_its_sequences(write):
     assert val[0]['data_samples'].metainfo['sequence'] == 's2'
 
 
-def test_index_finds_a_site_by_its_folder_too(write):
+def test_an_index_can_name_a_site_by_its_folder(write):
     root = write('raw_a', numbered(10))
     rows = [('raw_a', f'0{i}.jpg', 'first' if i < 7 else 'last') for i in range(10)]
     write_index(root, rows)
@@ -313,14 +313,14 @@ def test_index_finds_a_site_by_its_folder_too(write):
     assert names(val) == ['a/07.jpg', 'a/08.jpg', 'a/09.jpg']
 
 
-def test_index_without_its_columns_is_an_error_naming_them(write):
+def test_an_index_without_its_columns_is_an_error_naming_them(write):
     root = write('a', numbered(3))
     write_index(root, [('a', '00.jpg')], ('centre', 'file'))
     with pytest.raises(SiteDataError, match=r"index\.csv.*'site', 'image'.*'centre'"):
         build(root, ['a'])
 
 
-def test_site_of_one_patient_cannot_be_split(write):
+def test_a_site_with_one_patient_and_no_sequences_cannot_be_split(write):
     root = write('a', numbered(4))
     write_index(root, [('a', f'0{i}.jpg', 'only') for i in range(4)])
     with pytest.raises(SiteDataError, match=r"site 'a': 4 images in 1 group"):
@@ -328,7 +328,7 @@ def test_site_of_one_patient_cannot_be_split(write):
     assert len(build(root, ['a'], split='all')) == 4
 
 
-def test_max_images_takes_the_first_of_each_site(write):
+def test_max_images_takes_the_first_images_of_each_site(write):
     root = write('a', numbered(5))
     write('b', numbered(3))
     assert names(build(root, ['a', 'b'], max_images=2)) == [
@@ -347,14 +347,14 @@ def test_missing_masks_are_an_error_naming_the_images(write):
         build(root, ['a'])
 
 
-def test_missing_mask_folder_is_an_error_naming_it(write):
+def test_a_missing_mask_folder_is_an_error_naming_it(write):
     root = write('a', {'1.jpg': None})
     (root / 'a' / 'masks').rmdir()
     with pytest.raises(SiteDataError, match=r'1 of 1 images have no mask.*a/masks'):
         build(root, ['a'])
 
 
-def test_bad_mask_is_an_error_naming_the_file(write):
+def test_an_invalid_mask_is_an_error_naming_the_file(write):
     root = write('a', {'1.jpg': (0, 1)})
     with pytest.raises(MaskError, match=r'a/masks/1\.png: highest value is 1'):
         build(root, ['a'])[0]
@@ -406,7 +406,7 @@ def test_unusable_arguments_are_an_error_naming_them(write, values, message):
         build(root, ['a'], **values)
 
 
-def test_site_without_images_is_an_error_naming_the_folder(write):
+def test_a_site_without_images_is_an_error_naming_the_folder(write):
     root = write('a', {})
     with pytest.raises(SiteDataError, match=r"site 'a': no images in .*a/images"):
         build(root, ['a'])
@@ -429,7 +429,7 @@ def manifest(data_root) -> list[dict]:
 
 
 @pytest.mark.parametrize('site', REAL_SITES)
-def test_real_sites_hold_the_published_numbers_of_images(data_root, site):
+def test_real_sites_have_the_published_numbers_of_images(data_root, site):
     dataset = build(data_root, [site])
     parts = [len(build(data_root, [site], split=split)) for split in ('train', 'val')]
     count, _ = REAL_SITES[site]
@@ -438,7 +438,7 @@ def test_real_sites_hold_the_published_numbers_of_images(data_root, site):
 
 
 @pytest.mark.parametrize('site', REAL_SITES)
-def test_real_sites_hold_the_published_numbers_of_lesion_free_images(
+def test_real_sites_have_the_published_numbers_of_lesion_free_images(
     data_root, manifest, site
 ):
     rows = [row for row in manifest if row['site'] == site]
@@ -447,7 +447,7 @@ def test_real_sites_hold_the_published_numbers_of_lesion_free_images(
     dataset = build(data_root, [site], pipeline=[dict(type='LoadLesionMask')])
     for index, name in enumerate(names(dataset)):
         path = name.replace('/', '/images/')
-        # Every fifth of the others is enough to see that they hold a lesion.
+        # Every fifth of the others is enough to see that they show a lesion.
         if path in free or index % 5 == 0:
             assert dataset[index]['lesion_classes'] == (
                 () if path in free else ('lesion',)
@@ -455,7 +455,9 @@ def test_real_sites_hold_the_published_numbers_of_lesion_free_images(
 
 
 @pytest.mark.parametrize('site', ['polypgen_c1', 'vocalfolds_larynx'])
-def test_real_masks_have_the_manifests_share_of_lesion(data_root, manifest, site):
+def test_real_masks_have_the_share_of_lesion_that_the_manifest_states(
+    data_root, manifest, site
+):
     share = {r['image']: float(r['foreground']) for r in manifest if r['site'] == site}
     dataset = build(data_root, [dict(name=site, lesion_classes=['polyp'])])
     for index, name in list(enumerate(names(dataset)))[::10]:
@@ -466,6 +468,6 @@ def test_real_masks_have_the_manifests_share_of_lesion(data_root, manifest, site
 
 
 @pytest.mark.parametrize('value', [None, 3, 'polyp', [1], {'polyp': 1}])
-def test_lesion_classes_that_are_no_list_of_names_are_refused(value):
+def test_lesion_classes_that_are_not_a_list_of_names_are_refused(value):
     with pytest.raises(SiteDataError, match=r"lesion_classes of 'a'.*list of names"):
         Site.from_cfg(dict(name='a', lesion_classes=value))

@@ -10,7 +10,7 @@ from mcdrl_mmseg.datasets.ignored_lesions import ignored_lesions
 
 @pytest.fixture
 def stock_data(tmp_path):
-    """Makes a data set of mmseg's own, of masks with these values."""
+    """Makes a stock dataset of mmseg whose masks have these values."""
     init_default_scope('mmseg')
 
     def make(*values, loader='LoadAnnotations', **options):
@@ -33,7 +33,9 @@ def stock_data(tmp_path):
 
 
 @pytest.mark.parametrize('repeated', [False, True])
-def test_masks_of_0_and_255_are_named(stock_data, tmp_path, repeated):
+def test_masks_of_0_and_255_are_reported_as_ignored_lesions(
+    stock_data, tmp_path, repeated
+):
     dataset = stock_data(0, 255, 255)
     if repeated:
         dataset = RepeatDataset(dataset, times=2)
@@ -49,17 +51,17 @@ def test_masks_of_0_and_255_are_named(stock_data, tmp_path, repeated):
         ((0, 255, 1), 'LoadAnnotations'),
         ((0, 0), 'LoadAnnotations'),
         ((255, 255), 'LoadLesionMask'),
-        # Of 130 every second one is looked at first.
+        # Of 130 masks, every second one is checked first.
         ((255, 1) + 128 * (0,), 'LoadAnnotations'),
     ],
     ids=['some are labels', 'no lesion at all', 'read as lesion', 'one label of many'],
 )
-def test_masks_whose_lesions_are_not_ignored_are_right(stock_data, values, loader):
+def test_masks_whose_lesions_are_not_ignored_are_accepted(stock_data, values, loader):
     assert ignored_lesions(stock_data(*values, loader=loader)) is None
 
 
 @pytest.mark.parametrize('values', [(0, 1, 1), (1, 255)])
-def test_lesions_that_reduce_zero_label_makes_the_background_are_named(
+def test_lesions_that_reduce_zero_label_turns_into_background_are_reported(
     stock_data, values
 ):
     dataset = stock_data(*values, reduce_zero_label=True)
@@ -70,5 +72,5 @@ def test_lesions_that_reduce_zero_label_makes_the_background_are_named(
     assert set(np.unique(loaded).tolist()) <= {0, 255}
 
 
-def test_masks_that_begin_at_1_are_right_under_reduce_zero_label(stock_data):
+def test_masks_that_begin_at_1_are_accepted_with_reduce_zero_label(stock_data):
     assert ignored_lesions(stock_data(1, 2, reduce_zero_label=True)) is None

@@ -26,7 +26,7 @@ PIPELINE = [
 
 @pytest.fixture
 def root(tmp_path):
-    """A site of five images, each of its own grey values, half of each a lesion."""
+    """A site of five images of random values, each with a lesion of another width."""
     rng = np.random.default_rng(0)
     for folder in ('images', 'masks'):
         (tmp_path / 'a' / folder).mkdir(parents=True)
@@ -92,7 +92,7 @@ def test_random_steps_stay_random(root):
     assert flips == {False, True}
 
 
-def test_samples_are_those_of_mmsegs_own_pipeline(root):
+def test_samples_equal_those_of_the_pipeline_of_mmseg(root):
     dataset = build(root)
     np.random.seed(0)
     own = [seen(dataset.pipeline(dataset.get_data_info(i % 4))) for i in range(8)]
@@ -100,7 +100,7 @@ def test_samples_are_those_of_mmsegs_own_pipeline(root):
     assert [seen(dataset[i % 4]) for i in range(8)] == own
 
 
-def test_what_a_later_step_changes_in_place_is_not_kept(root):
+def test_changes_in_place_by_later_steps_are_not_kept(root):
     def blacken(results):
         results['img'][:] = 0
         results['gt_seg_map'][:] = 0
@@ -115,7 +115,7 @@ def test_what_a_later_step_changes_in_place_is_not_kept(root):
     assert seen(dataset[0]) == clean
 
 
-def test_a_changed_image_is_read_anew(root, loads):
+def test_a_changed_image_is_read_again(root, loads):
     dataset = build(root, pipeline=[*PIPELINE[:3], PIPELINE[-1]])
     before = dataset[0]['inputs'].clone()
     path = root / 'a' / 'images' / '0.png'
@@ -125,14 +125,14 @@ def test_a_changed_image_is_read_anew(root, loads):
     assert not np.array_equal(before, after)
 
 
-def test_other_steps_find_nothing(root):
+def test_images_kept_for_other_steps_are_not_used(root):
     dataset = build(root)
     dataset[0]
     dataset.pipeline.transforms[2].scale = (2, 2)
     assert dataset[0]['inputs'].shape == (3, 2, 2)
 
 
-def test_a_subset_does_not_take_the_images_of_others(root):
+def test_a_subset_gets_its_own_images_and_not_those_kept_at_its_indices(root):
     dataset = build(root, pipeline=[*PIPELINE[:3], PIPELINE[-1]])
     whole = [seen(dataset[i]) for i in range(4)]
     subset = dataset.get_subset([2, 3])
@@ -141,15 +141,15 @@ def test_a_subset_does_not_take_the_images_of_others(root):
     assert [seen(dataset[i])[0] for i in range(2)] == [whole[3][0], whole[1][0]]
 
 
-def test_images_of_whole_sites_are_kept_when_they_come_again(root, loads):
-    """A test reads each once: keeping would cost memory and give nothing."""
+def test_images_of_whole_sites_are_kept_from_the_second_read_on(root, loads):
+    """A test reads each image once: keeping them would only cost memory."""
     dataset = build(root, split='all')
     for _ in range(4):
         dataset[0]
     assert loads == ['0.png', '0.png']
 
 
-def test_workers_of_the_next_epoch_find_what_earlier_ones_loaded(root):
+def test_workers_of_the_next_epoch_use_images_that_earlier_workers_loaded(root):
     pipeline = [*PIPELINE[:3], PIPELINE[-1]]
     dataset = build(root, pipeline=pipeline)
 
@@ -164,7 +164,7 @@ def test_workers_of_the_next_epoch_find_what_earlier_ones_loaded(root):
         return [batch['inputs'][0].numpy().tobytes() for batch in loader]
 
     first = epoch()
-    # A worker that read a file now would fail.
+    # A worker that reads a file from now on fails.
     for path in (root / 'a' / 'masks').iterdir():
         old = path.stat()
         path.write_bytes(bytes(old.st_size))
@@ -172,7 +172,7 @@ def test_workers_of_the_next_epoch_find_what_earlier_ones_loaded(root):
     assert epoch() == first
 
 
-def test_beyond_the_limit_images_are_loaded_each_time():
+def test_images_beyond_the_memory_limit_are_not_kept():
     memory = ImageMemory(2, limit_bytes=5000)
     memory.put(0, 7, dict(img=np.ones(4000, np.uint8)))
     memory.put(1, 8, dict(img=np.ones(4000, np.uint8)))
@@ -181,7 +181,7 @@ def test_beyond_the_limit_images_are_loaded_each_time():
     assert memory.get(0, 9) is None
 
 
-def test_copies_begin_with_nothing_and_share_nothing():
+def test_copies_of_a_memory_start_empty_and_share_nothing():
     memory = ImageMemory(1)
     memory.put(0, 7, dict(img=1))
     for other in (copy.deepcopy(memory), pickle.loads(pickle.dumps(memory))):
@@ -190,7 +190,7 @@ def test_copies_begin_with_nothing_and_share_nothing():
     assert memory.get(0, 7) == dict(img=1)
 
 
-def test_an_image_in_no_file_of_this_machine_has_no_stamp(root):
+def test_an_image_that_is_not_a_local_file_has_no_stamp(root):
     known = dict(img_path=str(root / 'a' / 'images' / '0.png'))
     assert stamp_of(known, ()) == stamp_of(dict(known), ())
     assert stamp_of(dict(img_path='s3://bucket/0.png'), ()) is None

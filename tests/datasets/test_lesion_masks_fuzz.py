@@ -1,4 +1,4 @@
-"""Any file and any pixels are labels, or refused with the file's name."""
+"""Any file and any pixels become labels or are refused with the file's name."""
 
 import io
 import tempfile
@@ -55,7 +55,7 @@ def files(draw):
 
 @FUZZ
 @given(PIXELS, FORMATS)
-def test_any_pixels_are_labels_or_refused(mask, mask_format):
+def test_any_pixels_become_labels_or_are_refused(mask, mask_format):
     try:
         labels, classes = mask_format.decode(mask, 'the/file.png')
     except MaskError as error:
@@ -85,7 +85,7 @@ def test_any_file_is_loaded_as_a_mask_or_refused_by_name(content, mask_format):
 @pytest.mark.reliability('bad input', 'fuzz: image files of any format, cut or changed')
 @FUZZ
 @given(files())
-def test_any_file_is_described_or_said_to_be_unreadable(content):
+def test_any_file_is_described_or_reported_as_unreadable(content):
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, 'file.png')
         path.write_bytes(content)

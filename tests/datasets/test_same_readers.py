@@ -18,7 +18,7 @@ BINARY = MaskFormat({255: 'polyp'}, {0: 0, 255: 1}, binary=True)
 
 @pytest.fixture
 def draw(tmp_path):
-    """Makes a file of noise, or of a lesion, in a named way."""
+    """Makes an image file of noise, or a mask file, of the named kind."""
 
     def make(how: str, is_mask: bool):
         values = np.random.default_rng(0).integers(0, 256, (48, 64), np.uint8)
@@ -62,7 +62,7 @@ REFUSED = ['pages', 'animated', 'lab', 'transparent', 'deep', 'cut', 'empty']
 
 @pytest.mark.reliability('bad input', 'a mask that only some readers refused')
 @pytest.mark.parametrize('how', REFUSED)
-def test_masks_that_others_refuse_are_refused_in_training(draw, how):
+def test_masks_that_other_readers_refuse_are_refused_in_training(draw, how):
     path = draw(how, is_mask=True)
     with pytest.raises(MaskError, match=path.name):
         read_truth_mask(path)
@@ -71,7 +71,7 @@ def test_masks_that_others_refuse_are_refused_in_training(draw, how):
 
 
 @pytest.mark.parametrize('mode', ['L', 'RGB'])
-def test_masks_that_are_read_are_read_alike(draw, mode):
+def test_training_and_other_readers_read_a_mask_alike(draw, mode):
     path = draw(mode, is_mask=True)
     results = LoadLesionMask()({'seg_map_path': str(path), 'mask_format': BINARY})
     lesion = read_truth_mask(path).lesion
@@ -83,7 +83,7 @@ def test_masks_that_are_read_are_read_alike(draw, mode):
 def test_images_that_prediction_refuses_never_pass_verification_or_conversion(
     draw, how
 ):
-    """MMCV's loader, which trains, would read some: DatasetCheckHook is before it."""
+    """MMCV's loader would read some of them; DatasetCheckHook refuses them before."""
     path = draw(how, is_mask=False)
     with pytest.raises(ImageError, match=path.name):
         read_image(path)
@@ -92,7 +92,9 @@ def test_images_that_prediction_refuses_never_pass_verification_or_conversion(
 
 
 @pytest.mark.parametrize('mode', ['L', 'P', 'RGB', 'RGBA', 'opaque'])
-def test_images_that_pass_are_trained_on_as_they_are_predicted_on(draw, mode):
+def test_an_image_has_the_same_pixels_for_training_prediction_and_conversion(
+    draw, mode
+):
     path = draw(mode, is_mask=False)
     trained = LoadImageFromFile()({'img_path': str(path)})['img']
     np.testing.assert_array_equal(trained, read_image(path))

@@ -53,7 +53,7 @@ def equal(one, other):
         ), key
 
 
-def test_results_are_those_of_the_steps_at_the_first_and_every_later_read(root):
+def test_results_equal_those_of_the_steps_at_the_first_and_every_later_read(root):
     plain = dataset(root)
     cached = dataset(root, cache_dir=str(root / 'cache'))
     for index in (0, 1, 0, 1):
@@ -61,14 +61,14 @@ def test_results_are_those_of_the_steps_at_the_first_and_every_later_read(root):
     assert len(list((root / 'cache').iterdir())) == 2
 
 
-def test_a_kept_image_is_not_decoded_again(root, monkeypatch):
+def test_a_cached_image_is_not_decoded_again(root, monkeypatch):
     cached = dataset(root, cache_dir=str(root / 'cache'))
     expected = cached[0]
     monkeypatch.setattr(cv2, 'imdecode', None)
     equal(dataset(root, cache_dir=str(root / 'cache'))[0], expected)
 
 
-def test_later_steps_may_change_what_they_get_in_place(root):
+def test_later_steps_can_change_cached_results_in_place(root):
     cached = dataset(root, cache_dir=str(root / 'cache'))
     expected = dataset(root)[0]
     for _ in range(2):
@@ -80,7 +80,7 @@ def test_later_steps_may_change_what_they_get_in_place(root):
 
 
 @pytest.mark.parametrize('kind', ['images', 'masks'])
-def test_a_changed_file_is_read_anew(root, kind):
+def test_a_changed_file_is_read_again(root, kind):
     cached = dataset(root, cache_dir=str(root / 'cache'))
     before = cached[0]
     path = root / 'site' / kind / 'a.png'
@@ -91,7 +91,7 @@ def test_a_changed_file_is_read_anew(root, kind):
     assert not np.array_equal(cached[0][field], before[field])
 
 
-def test_other_steps_and_other_labels_have_files_of_their_own(root):
+def test_other_steps_and_other_labels_have_their_own_cache_files(root):
     folder = str(root / 'cache')
     larger = [*STEPS[:2], dict(type='Resize', scale=(16, 12), keep_ratio=False)]
     three = dict(classes=('background', 'lesion', 'polyp'))
@@ -105,7 +105,7 @@ def test_other_steps_and_other_labels_have_files_of_their_own(root):
     assert len(list((root / 'cache').iterdir())) == 3
 
 
-def test_a_damaged_file_is_written_anew(root):
+def test_a_damaged_cache_file_is_written_again(root):
     cached = dataset(root, cache_dir=str(root / 'cache'))
     expected = cached[0]
     (file,) = (root / 'cache').iterdir()
@@ -115,7 +115,9 @@ def test_a_damaged_file_is_written_anew(root):
     assert file.read_bytes() == whole
 
 
-def test_a_full_disk_warns_and_loads_the_image_itself(root, monkeypatch):
+def test_a_full_disk_gives_a_warning_and_the_image_is_loaded_from_its_file(
+    root, monkeypatch
+):
     def full(*_):
         raise OSError('no space left')
 
@@ -125,7 +127,7 @@ def test_a_full_disk_warns_and_loads_the_image_itself(root, monkeypatch):
         equal(cached[0], dataset(root)[0])
 
 
-def test_random_steps_stay_outside(root):
+def test_random_steps_are_not_cached(root):
     flip = dict(type='RandomFlip', prob=0.5)
     pipeline = cache_leading([*STEPS, flip, *STEPS[2:]], 'cache')
     assert [step['type'] for step in pipeline] == [
@@ -139,8 +141,8 @@ def test_random_steps_stay_outside(root):
         cache_leading([flip], 'cache')
 
 
-def test_images_without_mask_pass(root):
-    """As mmseg's inferencers hand them in."""
+def test_images_without_mask_are_loaded_without_a_warning(root):
+    """As mmseg's inferencers pass them in."""
     cfg = dict(type='CachedLoading', transforms=STEPS, folder=str(root / 'cache'))
     step = TRANSFORMS.build(cfg)
     for _ in range(2):

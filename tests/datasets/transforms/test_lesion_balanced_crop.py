@@ -1,4 +1,4 @@
-"""LesionBalancedCrop: parts without a lesion, and as many with one."""
+"""LesionBalancedCrop: as many crops with a lesion as without one."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ SIDE = 40
 
 
 def results(lesion=(slice(10, 20), slice(10, 20)), value=1, dark=0):
-    """A bright image whose pixels say where they lie, and its labels."""
+    """A bright image whose pixel values give their position, and its labels."""
     rows, columns = np.mgrid[:SIDE, :SIDE]
     image = np.stack([rows + 100, columns + 100, rows * 0 + 200], axis=2)
     image[:, :dark] = 0
@@ -27,7 +27,7 @@ def results(lesion=(slice(10, 20), slice(10, 20)), value=1, dark=0):
 
 
 def crops(count=200, before=results, **options):
-    """Of one image, those that were cropped."""
+    """The results for one image that were actually cropped."""
     transform = LesionBalancedCrop(**{'prob': 1.0, **options})
     found = [transform.transform(before()) for _ in range(count)]
     return [each for each in found if each['img_shape'] != (SIDE, SIDE)]
@@ -38,17 +38,17 @@ def seeded():
     np.random.seed(0)
 
 
-CORNER = (slice(0, 8), slice(0, 8))  # beside which crops of every size find room
+CORNER = (slice(0, 8), slice(0, 8))  # leaves room beside it for crops of every size
 
 
-def test_half_of_the_crops_show_no_lesion_and_half_show_one():
+def test_half_of_the_crops_show_a_lesion():
     found = crops(400, before=lambda: results(lesion=CORNER))
     shares = [(each['gt_seg_map'] > 0).any() for each in found]
     assert 0.42 < np.mean(shares) < 0.58
     assert len(shares) == 400
 
 
-def test_a_crop_with_a_lesion_holds_half_of_it_or_is_half_full_of_it():
+def test_a_crop_with_a_lesion_holds_half_of_it_or_is_half_filled_by_it():
     for each in crops():
         inside = int((each['gt_seg_map'] > 0).sum())
         assert inside == 0 or inside >= 50
@@ -73,7 +73,7 @@ def test_image_and_all_maps_are_cropped_alike():
             assert np.array_equal(each[key], before[key][window]), key
 
 
-def test_sizes_lie_in_the_range():
+def test_crop_sizes_lie_in_the_range():
     sides = {
         side for each in crops(scale_range=(0.4, 0.7)) for side in each['img_shape']
     }
@@ -85,27 +85,27 @@ def test_crops_stay_in_the_field_of_view():
     found = crops(before=lambda: results(dark=15), min_view=1.0)
     assert found
     assert all((each['img'] > 25).any(axis=2).all() for each in found)
-    # With less asked for, crops reach into the border.
+    # With a lower share, crops reach into the dark border.
     found = crops(before=lambda: results(dark=15), min_view=0.5)
     dark = [(each['img'] <= 25).all(axis=2).mean() for each in found]
     assert 0 < max(dark) <= 0.5
 
 
 @pytest.mark.parametrize('ignored', [255, 7])
-def test_what_is_ignored_is_neither_a_lesion_nor_healthy(ignored):
+def test_ignored_pixels_are_neither_lesion_nor_healthy(ignored):
     found = crops(before=lambda: results(value=ignored), ignore_index=ignored)
     assert found
     assert all((each['gt_seg_map'] == 0).all() for each in found)
 
 
-def test_an_image_of_lesion_alone_has_no_healthy_part_and_stays_whole_then():
+def test_an_image_full_of_lesion_stays_whole_where_a_healthy_crop_was_drawn():
     everywhere = (slice(None), slice(None))
     found = crops(400, before=lambda: results(lesion=everywhere))
     assert 0.42 < len(found) / 400 < 0.58
     assert all((each['gt_seg_map'] == 1).all() for each in found)
 
 
-def test_a_lesion_free_image_is_cropped_to_lesion_free_parts_alone():
+def test_a_lesion_free_image_is_cropped_in_half_of_the_cases():
     found = crops(400, before=lambda: results(value=0))
     assert 0.42 < len(found) / 400 < 0.58
 
@@ -118,7 +118,7 @@ def test_prob_is_the_share_of_images_that_are_cropped():
     assert 0.24 < len(crops(400, before=before, prob=0.3)) / 400 < 0.36
 
 
-def test_one_seed_gives_one_crop():
+def test_the_same_seed_gives_the_same_crop():
     def first():
         np.random.seed(3)
         return LesionBalancedCrop(prob=1.0).transform(results())
@@ -136,13 +136,13 @@ def test_one_seed_gives_one_crop():
         ({'scale_range': (0.4, 1.5)}, 'scale_range=(0.4, 1.5)'),
     ],
 )
-def test_a_value_out_of_its_range_is_named(options, named):
+def test_a_value_out_of_its_range_is_an_error_that_names_it(options, named):
     with pytest.raises(ValueError, match='LesionBalancedCrop') as caught:
         LesionBalancedCrop(**options)
     assert named in str(caught.value)
 
 
-def test_it_is_registered():
+def test_the_transform_is_registered_and_shows_its_options():
     built = TRANSFORMS.build(dict(type='LesionBalancedCrop', prob=0.25))
     assert repr(built) == (
         'LesionBalancedCrop(prob=0.25, scale_range=(0.4, 0.7), min_view=0.8, '
