@@ -1,4 +1,4 @@
-"""A runner as far as the hooks look at it, around a small model."""
+"""The parts of a runner that the hooks use, around a small model."""
 
 import uuid
 from types import SimpleNamespace
@@ -24,7 +24,7 @@ PROMPTS = dict(
 
 
 class Backbone(nn.Module):
-    """Stands for CLIPVisionBackbone: the hooks ask for its spec alone."""
+    """Stands for CLIPVisionBackbone: the hooks use only its spec."""
 
     clip_spec = CLIPSpec('mcdrl-tiny-rn')
 
@@ -46,7 +46,7 @@ def prompts() -> dict:
 
 @pytest.fixture
 def make_runner():
-    """Makes a runner; ``iteration`` above 0 is one that was resumed."""
+    """Makes a runner; ``iteration`` above 0 makes a resumed one."""
 
     def make(model=None, iteration=0, loop=EpochBasedTrainLoop, **dictionary):
         return SimpleNamespace(

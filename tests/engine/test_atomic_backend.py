@@ -18,7 +18,7 @@ def names(folder) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_what_is_written_is_read_again_and_nothing_else_is_left(backend, tmp_path):
+def test_a_written_file_is_read_back_and_no_other_file_is_left(backend, tmp_path):
     path = tmp_path / 'new' / 'epoch_1.pth'
     backend.put(b'old', path)
     backend.put(b'new', str(path))
@@ -26,8 +26,8 @@ def test_what_is_written_is_read_again_and_nothing_else_is_left(backend, tmp_pat
     assert names(path.parent) == ['epoch_1.pth']
 
 
-def test_what_a_killed_writer_left_is_removed(backend, tmp_path):
-    # Of the checkpoint itself, of another one, and of one named almost so.
+def test_the_partial_file_of_a_killed_writer_is_removed(backend, tmp_path):
+    # Of the checkpoint itself, of another one, and of one with a similar name.
     rests = ['.epoch_1.0a1b2c3d', '.epoch_12.0a1b2c3d', '.best_epoch_1.0a1b2c3d']
     for rest in rests:
         (tmp_path / f'{rest}.partial.pth').write_bytes(b'half')
@@ -42,7 +42,7 @@ def test_what_a_killed_writer_left_is_removed(backend, tmp_path):
 
 @contextmanager
 def size_limit():
-    """No file may grow beyond 1000 bytes; pytest's own log neither, so be brief."""
+    """Limits all files to 1000 bytes, also pytest's own log: keep it short."""
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
     try:
@@ -68,7 +68,7 @@ def full_disk(request, monkeypatch) -> tuple:
 
 
 @pytest.mark.reliability('fault', 'disk full while a file is written')
-def test_on_a_full_disk_the_old_file_stands_and_the_error_names_the_new(
+def test_on_a_full_disk_the_old_file_is_kept_and_the_error_names_the_file(
     backend, tmp_path, full_disk
 ):
     code, full = full_disk
@@ -82,5 +82,5 @@ def test_on_a_full_disk_the_old_file_stands_and_the_error_names_the_new(
     assert error.value.errno == code
     assert 'Make room on the disk and go on with --resume' in str(error.value)
     assert path.read_bytes() == b'old'
-    # Not even a part of the new file takes the room that is left.
+    # No partial file takes up the remaining space.
     assert names(tmp_path) == ['epoch_2.pth']

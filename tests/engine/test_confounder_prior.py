@@ -59,14 +59,14 @@ def runner_of(embeddings):
     return SimpleNamespace(model=model.train(), train_dataloader=loader), images
 
 
-def test_prior_is_the_share_of_images_that_clip_sees_each_condition_in(dictionary):
+def test_the_prior_is_the_share_of_images_in_which_clip_sees_each_condition(dictionary):
     """Two images of the first condition, one of the third, at a sharp softmax."""
     runner, _ = runner_of([[5.0, 0, 0, 0], [0, 0, 2.0, 0], [0.1, 0, 0, 0]])
     prior = estimate_prior(runner, dictionary, num_images=3, temperature=0.01)
     assert_close(prior, torch.tensor([2 / 3, 0.0, 1 / 3]))
 
 
-def test_prior_equals_a_float64_reference(dictionary):
+def test_the_prior_equals_a_float64_reference(dictionary):
     generator = torch.Generator().manual_seed(0)
     embeddings = torch.randn(5, 4, generator=generator)
     runner, _ = runner_of(embeddings)
@@ -82,7 +82,7 @@ def test_prior_equals_a_float64_reference(dictionary):
 @pytest.mark.parametrize(
     ('wanted', 'asked'), [(3, [0, 4, 9]), (10, list(range(10))), (99, list(range(10)))]
 )
-def test_images_are_evenly_spaced_over_the_dataset(dictionary, wanted, asked):
+def test_the_images_are_evenly_spaced_over_the_dataset(dictionary, wanted, asked):
     runner, images = runner_of([[1.0, 0, 0, 0]] * 10)
     estimate_prior(runner, dictionary, num_images=wanted, temperature=0.01)
     assert images.asked == asked
@@ -96,7 +96,7 @@ def random_states() -> tuple:
 
 @pytest.fixture
 def seeded():
-    """Random states that are those of no other test."""
+    """Random states that no other test has."""
     states = random.getstate(), np.random.get_state(), torch.get_rng_state()
     random.seed(71)
     np.random.seed(72)
@@ -107,7 +107,7 @@ def seeded():
     torch.set_rng_state(states[2])
 
 
-def test_random_states_and_the_models_mode_are_put_back(dictionary, seeded):
+def test_random_states_and_the_mode_of_the_model_are_restored(dictionary, seeded):
     runner, _ = runner_of([[1.0, 0, 0, 0]] * 3)
     before = random_states()
     estimate_prior(runner, dictionary, num_images=3, temperature=0.01)
@@ -115,7 +115,7 @@ def test_random_states_and_the_models_mode_are_put_back(dictionary, seeded):
     assert runner.model.training
 
 
-def test_states_are_put_back_after_a_failure_too(dictionary, seeded):
+def test_random_states_and_mode_are_also_restored_after_a_failure(dictionary, seeded):
     runner, images = runner_of([[1.0, 0, 0, 0]] * 3)
     images.embeddings[2] = None
     before = random_states()

@@ -23,7 +23,7 @@ def mixed() -> Config:
     return cfg
 
 
-def test_backbone_and_head_of_the_stock_config_are_wrapped_unchanged(stock, mixed):
+def test_the_stock_backbone_and_head_are_wrapped_unchanged(stock, mixed):
     model = insert_mcdrl(mixed).model
     assert model.backbone.type == 'CLIPGuidedBackbone'
     assert model.backbone.backbone == stock.model.backbone
@@ -32,12 +32,12 @@ def test_backbone_and_head_of_the_stock_config_are_wrapped_unchanged(stock, mixe
     assert model.decode_head.dictionary.prompts.classes == ['polyp']
 
 
-def test_last_level_that_the_head_reads_is_intervened_on(mixed):
+def test_the_last_level_that_the_head_reads_is_intervened_on(mixed):
     head = insert_mcdrl(mixed).model.decode_head
     assert (head.in_channels, head.in_index) == (256, 3)
 
 
-def test_guide_undoes_the_normalisation_of_the_data_preprocessor(mixed):
+def test_the_guide_undoes_the_normalisation_of_the_data_preprocessor(mixed):
     mixed.model.data_preprocessor.update(mean=[1, 2, 3], bgr_to_rgb=False)
     backbone = insert_mcdrl(mixed).model.backbone
     assert (backbone.mean, backbone.bgr) == ([1, 2, 3], True)
@@ -45,7 +45,7 @@ def test_guide_undoes_the_normalisation_of_the_data_preprocessor(mixed):
 
 
 @pytest.mark.parametrize('given', [{}, dict(mean=None, std=None)])
-def test_guide_of_images_without_normalisation_applies_its_own_alone(mixed, given):
+def test_the_guide_of_images_without_normalisation_applies_only_its_own(mixed, given):
     del mixed.model.data_preprocessor['mean'], mixed.model.data_preprocessor['std']
     mixed.model.data_preprocessor.update(given)
     init_default_scope('mmseg')
@@ -57,7 +57,7 @@ def test_guide_of_images_without_normalisation_applies_its_own_alone(mixed, give
     assert seen == pytest.approx([1.930336, -1.752097, -0.754996], abs=1e-4)
 
 
-def test_everything_but_model_and_hooks_stays_and_nothing_names_the_runner(
+def test_everything_but_model_and_hooks_stays_and_mcdrl_and_runner_type_are_removed(
     stock, mixed
 ):
     cfg = insert_mcdrl(mixed)
@@ -67,7 +67,7 @@ def test_everything_but_model_and_hooks_stays_and_nothing_names_the_runner(
     assert 'runner_type' not in cfg
 
 
-def test_hooks_follow_those_of_the_project(mixed):
+def test_the_hooks_of_mcdrl_follow_those_of_the_project(mixed):
     mixed.custom_hooks = [dict(type='EarlyStoppingHook')]
     types = [hook.type for hook in insert_mcdrl(mixed).custom_hooks]
     assert types == [
@@ -78,7 +78,7 @@ def test_hooks_follow_those_of_the_project(mixed):
     ]
 
 
-def test_config_given_is_not_changed(mixed):
+def test_the_given_config_is_not_changed(mixed):
     before = copy.deepcopy(mixed._cfg_dict.to_dict())
     insert_mcdrl(mixed)
     assert mixed._cfg_dict.to_dict() == before
@@ -87,31 +87,33 @@ def test_config_given_is_not_changed(mixed):
 @pytest.mark.parametrize(
     ('index', 'expected'), [(2, 2), (-1, -3), ([0, 1], [0, 1]), ([-2, -1], [-4, -3])]
 )
-def test_auxiliary_head_reads_the_level_that_it_read(mixed, index, expected):
+def test_an_auxiliary_head_reads_the_same_level_as_before(mixed, index, expected):
     mixed.model.auxiliary_head = dict(type='FCNHead', in_index=index)
     assert insert_mcdrl(mixed).model.auxiliary_head.in_index == expected
 
 
-def test_head_that_reads_one_level_from_the_end(mixed):
+def test_a_level_from_the_end_is_shifted_for_the_intervention_but_not_the_predictor(
+    mixed,
+):
     mixed.model.decode_head = dict(type='FCNHead', in_channels=64, in_index=-2)
     head = insert_mcdrl(mixed).model.decode_head
     assert (head.in_channels, head.in_index) == (64, -4)
     assert head.predictor.in_index == -2
 
 
-def test_model_can_be_built(mixed):
+def test_the_model_can_be_built(mixed):
     init_default_scope('mmseg')
     model = MODELS.build(insert_mcdrl(mixed).model)
     assert type(model.backbone.backbone).__name__ == 'MixVisionTransformer'
     assert type(model.decode_head.predictor).__name__ == 'SegformerHead'
 
 
-def test_missing_entry_names_the_base_to_add(stock):
+def test_a_missing_mcdrl_entry_is_an_error_that_names_the_base_to_add(stock):
     with pytest.raises(ValueError, match=r'add configs/_base_/mcdrl\.py'):
         insert_mcdrl(stock)
 
 
-def test_neck_moves_into_the_backbone_and_the_head_counts_in_its_levels(mixed):
+def test_a_neck_moves_into_the_backbone_and_the_head_reads_its_levels(mixed):
     mixed.model.neck = dict(type='FPN', in_channels=[32, 64, 160, 256], out_channels=64)
     mixed.model.decode_head.in_channels = [64, 64, 64, 64]
     neck = copy.deepcopy(mixed.model.neck)
@@ -121,7 +123,7 @@ def test_neck_moves_into_the_backbone_and_the_head_counts_in_its_levels(mixed):
     assert (model.decode_head.in_channels, model.decode_head.in_index) == (64, 3)
 
 
-def test_last_head_of_a_cascade_is_the_predictor_and_others_read_what_they_read(mixed):
+def test_only_the_last_head_of_a_cascade_becomes_the_predictor(mixed):
     heads = [
         dict(type='FCNHead', in_channels=[64, 256], in_index=[1, -1]),
         dict(type='OCRHead', in_channels=256, in_index=3),
@@ -137,7 +139,7 @@ def test_last_head_of_a_cascade_is_the_predictor_and_others_read_what_they_read(
 @pytest.mark.parametrize(
     ('head', 'expected'),
     [
-        # By its in_index, else the last of all.
+        # Without an in_index, the last level.
         (dict(type='DDRHead', in_channels=256), (256, -3)),
         # P, I and D in training; the first and the last are gone in evaluation.
         (dict(type='PIDHead', in_channels=128), (128, 1)),
@@ -154,7 +156,7 @@ def test_last_head_of_a_cascade_is_the_predictor_and_others_read_what_they_read(
         ),
     ],
 )
-def test_map_that_the_head_segments_is_intervened_on(mixed, head, expected):
+def test_the_map_that_the_head_segments_is_intervened_on(mixed, head, expected):
     mixed.model.decode_head = dict(head)
     found = insert_mcdrl(mixed).model.decode_head
     assert (found.in_channels, found.in_index) == expected
@@ -163,20 +165,22 @@ def test_map_that_the_head_segments_is_intervened_on(mixed, head, expected):
 @pytest.mark.parametrize(
     ('index', 'expected'), [([1, 2, 3], [64, 160, 256]), (0, 32), ([3, 2], [256, 160])]
 )
-def test_levels_asked_for_are_intervened_on_with_their_widths(mixed, index, expected):
+def test_the_levels_given_in_the_config_are_intervened_on_with_their_widths(
+    mixed, index, expected
+):
     mixed.mcdrl.head.in_index = index
     head = insert_mcdrl(mixed).model.decode_head
     assert (head.in_index, head.in_channels) == (index, expected)
 
 
-def test_levels_from_the_end_are_counted_before_clips_two(mixed):
+def test_levels_counted_from_the_end_skip_the_two_maps_of_clip(mixed):
     mixed.model.decode_head.in_index = [-4, -3, -2, -1]
     mixed.mcdrl.head.in_index = [-2, -1]
     head = insert_mcdrl(mixed).model.decode_head
     assert (head.in_index, head.in_channels) == ([-4, -3], [160, 256])
 
 
-def test_level_of_a_width_that_the_head_does_not_tell_needs_it_in_the_config(mixed):
+def test_a_level_of_unknown_width_needs_in_channels_in_the_config(mixed):
     mixed.model.decode_head = dict(type='FCNHead', in_channels=256, in_index=3)
     mixed.mcdrl.head.in_index = 2
     with pytest.raises(NotConvertibleError, match=r'width of level 2.*levels \[3\]'):
@@ -186,7 +190,7 @@ def test_level_of_a_width_that_the_head_does_not_tell_needs_it_in_the_config(mix
     assert (head.in_index, head.in_channels) == (2, 160)
 
 
-def test_head_without_in_channels_needs_level_and_width_in_the_config(mixed):
+def test_a_head_without_in_channels_needs_level_and_width_in_the_config(mixed):
     mixed.model.decode_head = dict(type='OwnHead')
     with pytest.raises(
         NotConvertibleError, match=r'OwnHead does not specify the width'
@@ -205,7 +209,7 @@ def test_head_without_in_channels_needs_level_and_width_in_the_config(mixed):
         ('OwnSegmentor', 'decode_head', 'OwnSegmentor: it has no decode_head'),
     ],
 )
-def test_model_without_a_place_for_mcdrl_is_an_error_in_one_sentence(
+def test_a_model_that_mcdrl_cannot_extend_is_an_error_of_one_sentence(
     mixed, kind, part, what
 ):
     mixed.model.type = kind
@@ -216,8 +220,8 @@ def test_model_without_a_place_for_mcdrl_is_an_error_in_one_sentence(
     assert str(caught.value).count('.') == 1
 
 
-def test_causal_loss_is_left_out_for_a_single_lesion_class_and_says_why(mixed, caplog):
-    """Its target would be one constant, which the projection's bias reaches."""
+def test_the_causal_loss_is_left_out_for_a_single_lesion_class(mixed, caplog):
+    """Its target would be a constant, which the bias of the projection can reach."""
     mixed.mcdrl.head.loss_causal = dict(type='CausalAlignmentLoss')
     mixed.mcdrl.head.dictionary.prompts.classes = ['polyp']
     with caplog.at_level('INFO', logger='mmengine'):
@@ -230,8 +234,8 @@ def test_causal_loss_is_left_out_for_a_single_lesion_class_and_says_why(mixed, c
 OPTIONS = '_base_/mcdrl.py'
 
 
-def test_over_a_base_gives_what_the_runner_makes_of_the_same_model(stock):
-    """With the prompts given, which replace those of the options."""
+def test_mcdrl_over_a_base_equals_what_the_runner_inserts(stock):
+    """The given prompts replace those of the options."""
     stock.model.auxiliary_head = dict(type='FCNHead', in_index=-1)
     prompts = dict(classes=['polyp'], confounders={'focus': ['blur', 'haze']})
     parts = mcdrl_over(stock.model, config_path(OPTIONS), prompts)
@@ -245,7 +249,7 @@ def test_over_a_base_gives_what_the_runner_makes_of_the_same_model(stock):
     assert set(parts) == {'backbone', 'decode_head', 'auxiliary_head'}
 
 
-def test_over_a_base_changes_of_the_head_are_merged_into_the_options(stock):
+def test_changes_of_the_head_over_a_base_are_merged_into_the_options(stock):
     before = copy.deepcopy(stock.model)
     parts = mcdrl_over(
         stock.model,
@@ -265,7 +269,9 @@ def test_over_a_base_changes_of_the_head_are_merged_into_the_options(stock):
 @pytest.mark.parametrize(
     ('name', 'width'), [('RN50', 1024), ('mcdrl-tiny-rn', 128), ('ViT-L/14', 768)]
 )
-def test_width_of_the_dictionary_follows_from_the_towers_name(mixed, name, width):
+def test_the_dictionary_width_follows_the_tower_unless_the_config_gives_it(
+    mixed, name, width
+):
     mixed.mcdrl.clip.model_name = name
     assert insert_mcdrl(mixed).model.decode_head.dictionary.embed_dims == width
     mixed.mcdrl.head.dictionary.embed_dims = 7  # as given, which the check will name

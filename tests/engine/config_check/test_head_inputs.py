@@ -34,7 +34,9 @@ def problems(backbone=None, neck=None, **heads):
 )
 @pytest.mark.parametrize('key', ['decode_head', 'auxiliary_head'])
 @pytest.mark.parametrize('several', [False, True])
-def test_a_stock_head_on_the_image_embedding_is_told(changes, refused, key, several):
+def test_a_stock_head_on_the_image_embedding_is_reported(
+    changes, refused, key, several
+):
     head = {**STOCK, **changes}
     place = f'model.{key}'
     if several:
@@ -44,7 +46,7 @@ def test_a_stock_head_on_the_image_embedding_is_told(changes, refused, key, seve
     assert problems(**{key: heads}) == ([f'{place}.in_index'] if refused else [])
 
 
-def test_what_is_told_of_gives_every_pixel_the_same_score():
+def test_a_stock_head_on_the_image_embedding_gives_a_single_score_per_class():
     backbone, head = MODELS.build(BACKBONE).eval(), MODELS.build(STOCK).eval()
     with torch.no_grad():
         logits = head(backbone(torch.randn(1, 3, 64, 64)))
@@ -63,15 +65,15 @@ def test_what_is_told_of_gives_every_pixel_the_same_score():
             dict(type='PromptTuningHead', in_channels=128, predictor=STOCK),
             ['model.decode_head.predictor.in_index'],
         ),
-        # Which changes what its predictor gets: the intervened map is the last.
+        # The predictor of this head gets the intervened map as the last one.
         (dict(type='CausalInterventionHead', in_channels=128, predictor=STOCK), []),
     ],
 )
-def test_a_predictor_may_read_the_last_map_behind_an_intervention(head, places):
+def test_a_predictor_may_read_the_last_map_only_after_an_intervention(head, places):
     assert problems(decode_head=head) == places
 
 
-def test_other_backbones_and_necks_are_left_alone():
+def test_stock_backbones_and_necks_are_not_checked():
     stock = dict(type='ResNet', depth=18)
     assert problems(stock, decode_head=STOCK) == []
     assert problems(neck=dict(type='FPN'), decode_head=STOCK) == []
@@ -82,14 +84,14 @@ def test_other_backbones_and_necks_are_left_alone():
 
 @pytest.mark.parametrize('backbone', [BACKBONE, dict(type='CLIPGuidedBackbone')])
 def test_a_neck_between_clip_and_the_intervention_is_refused(backbone):
-    """FPN's last levels would be taken for the dense map and the embedding."""
+    """FPN's last levels would be used as the dense map and the embedding."""
     neck = dict(type='FPN', in_channels=[128, 128], out_channels=128, num_outs=2)
     head = dict(type='CausalInterventionHead', in_channels=128, predictor=STOCK)
     assert problems(backbone, neck, decode_head=head) == ['model.neck']
     assert problems(backbone, neck, decode_head=[STOCK, head]) == ['model.neck']
 
 
-def test_the_check_says_what_to_set(shipped):
+def test_the_problem_names_the_index_to_set(shipped):
     cfg = shipped('coop')
     assert not find_problems(cfg)
     cfg.model.decode_head.in_index = -1
@@ -100,5 +102,5 @@ def test_the_check_says_what_to_set(shipped):
     assert problem.remedy == (
         'Set in_index=-2 for the dense map, or to the index of a level.'
     )
-    # A checkpoint that was trained so may still be tested.
+    # A checkpoint that was trained with it can still be tested.
     assert not find_problems(cfg, training=False)

@@ -12,7 +12,9 @@ from mcdrl_mmseg.engine.config_check import find_problems
 
 
 @pytest.mark.parametrize(('channels', 'refused'), [(2, False), (3, True)])
-def test_the_hausdorff_loss_of_mmseg_is_for_two_classes(shipped, channels, refused):
+def test_the_hausdorff_loss_of_mmseg_is_refused_for_more_than_two_classes(
+    shipped, channels, refused
+):
     init_default_scope('mmseg')
     cfg = shipped('mcdrl')
     predictor = cfg.model.decode_head.predictor
@@ -26,8 +28,8 @@ def test_the_hausdorff_loss_of_mmseg_is_for_two_classes(shipped, channels, refus
     assert all('a perfect map has a higher loss' in each.what for each in found)
 
 
-def test_it_still_is():
-    """Else the rule is to go."""
+def test_the_hausdorff_loss_of_mmseg_is_still_wrong_for_three_classes():
+    """Otherwise the rule can be removed."""
     truth = torch.zeros(1, 16, 16, dtype=torch.long)
     truth[:, 2:6, 2:6], truth[:, 10:14, 10:14] = 1, 2
 
@@ -61,8 +63,8 @@ def test_two_ways_to_a_mean_over_labelled_pixels_are_refused(shipped, options, r
     Version(mmseg.__version__) < Version('1.3'),
     reason='mmseg 1.2.2 knows no ignored pixel beside class weights',
 )
-def test_class_weights_alone_give_that_mean_and_both_fail_still():
-    """Else the rule is to go."""
+def test_class_weights_alone_give_the_mean_over_labels_and_both_still_fail():
+    """Otherwise the rule can be removed."""
     truth = torch.tensor([[[0, 1, 255, 255]]])
     logits = torch.zeros(1, 2, 1, 4)
     logits[0, 1] = torch.tensor([1.0, 2.0, 30.0, -30.0])
@@ -75,7 +77,7 @@ def test_class_weights_alone_give_that_mean_and_both_fail_still():
 
 
 @pytest.mark.parametrize('channels', [1, 2])
-def test_one_channel_in_a_cascade_is_refused(shipped, channels):
+def test_a_single_channel_in_a_cascade_is_refused(shipped, channels):
     cfg = shipped('mcdrl')
     head = cfg.model.decode_head
     head.predictor.update(
@@ -94,8 +96,8 @@ def test_one_channel_in_a_cascade_is_refused(shipped, channels):
     assert found == (places if channels == 1 else set())
 
 
-def test_the_threshold_of_a_cascade_is_still_not_found():
-    """Else the rule is to go."""
+def test_a_cascade_of_mmseg_still_lacks_the_threshold_of_a_single_channel():
+    """Otherwise the rule can be removed."""
     init_default_scope('mmseg')
     head = dict(
         type='FCNHead',

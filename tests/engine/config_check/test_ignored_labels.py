@@ -5,7 +5,7 @@ from mcdrl_mmseg.engine.config_check.ignored_labels import ignored_label_problem
 
 
 @pytest.mark.parametrize(('head', 'expected'), [(255, 7), (7, None)])
-def test_sites_may_mark_unknown_pixels_by_another_label_than_255(
+def test_a_head_must_ignore_the_label_with_which_sites_mark_unknown_pixels(
     shipped, head, expected
 ):
     cfg = shipped('mcdrl')
@@ -25,13 +25,13 @@ def test_sites_may_mark_unknown_pixels_by_another_label_than_255(
         (dict(type='LesionBalancedCrop'), 'ignore_index'),
         (dict(type='Pad', size=(160, 160), pad_val=0), 'pad_val.seg'),
         (dict(type='Pad', size=(160, 160), pad_val=dict(img=0, seg=9)), 'pad_val.seg'),
-        # As the data have it, or a class.
+        # The ignored label of the data, or a class.
         (dict(type='RandomRotate', prob=0.5, degree=20, seg_pad_val=7), None),
         (dict(type='Pad', size=(160, 160), pad_val=dict(seg=0)), None),
         (dict(type='Resize', scale=(160, 160)), None),
     ],
 )
-def test_steps_that_fill_in_another_label_than_the_data_have_are_named(
+def test_steps_that_fill_with_another_label_than_the_ignored_one_are_reported(
     shipped, step, key
 ):
     cfg = shipped('mcdrl')

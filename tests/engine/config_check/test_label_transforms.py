@@ -11,7 +11,7 @@ CLASSES = ['background', 'polyp', 'cyst']
 
 @pytest.fixture
 def with_step(shipped):
-    """Problems of a config with a further training step."""
+    """Finds the problems of a config with an additional training step."""
 
     def find(classes, **step):
         cfg = shipped('mcdrl')
@@ -33,15 +33,15 @@ def test_a_rotation_that_interpolates_several_classes_is_refused(with_step, opti
     assert 'RandomRotate' in problem.remedy
 
 
-def test_flips_alone_two_classes_and_other_steps_are_left_alone(with_step):
+def test_flips_alone_two_classes_and_other_steps_are_accepted(with_step):
     assert not with_step(CLASSES, rotate_prob=0)
     assert not with_step(CLASSES[:2])
     assert not with_step(CLASSES, type='RandomRotate', prob=0.5, degree=20)
 
 
 @pytest.mark.parametrize(('lesions', 'kept'), [([1], True), ([1, 5], False)])
-def test_mmseg_still_rotates_so(lesions, kept):
-    """Else the rule is to go."""
+def test_mmseg_still_interpolates_several_classes_when_it_rotates(lesions, kept):
+    """Otherwise the rule can be removed."""
     random.seed(0)
     np.random.seed(0)
     labels = np.zeros((64, 64), np.uint8)
@@ -54,7 +54,7 @@ def test_mmseg_still_rotates_so(lesions, kept):
 
 @pytest.fixture
 def mosaic_problems(shipped):
-    """Problems of a config of five lesion classes with a mosaic of four images."""
+    """Finds the problems of a config of five lesion classes with a mosaic step."""
 
     def find(**head):
         cfg = shipped('mcdrl')

@@ -23,7 +23,9 @@ def guided(**backbone):
 # Two levels, the dense map and the embedding.
 @pytest.mark.parametrize('index', [-5, 4])
 @pytest.mark.parametrize('key', ['decode_head', 'auxiliary_head'])
-def test_a_stock_head_beyond_the_backbones_maps_is_told(index, key):
+def test_a_stock_head_that_reads_beyond_the_maps_of_the_backbone_is_reported(
+    index, key
+):
     (told,) = problems(TWO_LEVELS, **{key: dict(FCN, in_index=index)})
     assert told == (
         f'model.{key}.in_index: names {index}, but the head gets 4 maps, with indices '
@@ -32,7 +34,7 @@ def test_a_stock_head_beyond_the_backbones_maps_is_told(index, key):
 
 
 @pytest.mark.parametrize('index', [-4, -2, 0, 2])
-def test_a_map_that_the_backbone_gives_is_not_told(index):
+def test_an_index_of_an_existing_map_is_not_reported(index):
     assert problems(TWO_LEVELS, decode_head=dict(FCN, in_index=index)) == []
 
 
@@ -40,7 +42,7 @@ def test_a_map_that_the_backbone_gives_is_not_told(index):
     ('own', 'similarity_map', 'count'),
     [(0, False, 2), (-2, False, 3), (2, False, 3), ([0, -2], True, 4)],
 )
-def test_a_predictor_gets_the_levels_and_the_maps_with_an_intervention(
+def test_the_maps_of_a_predictor_are_counted_with_those_of_the_intervention(
     own, similarity_map, count
 ):
     head = dict(type='CausalInterventionHead', in_channels=128, in_index=own)
@@ -55,14 +57,14 @@ def test_a_predictor_gets_the_levels_and_the_maps_with_an_intervention(
         assert f'the head gets {count} maps' in told
 
 
-def test_an_intervention_beyond_the_backbones_maps_is_told_alone():
+def test_an_intervention_beyond_the_maps_of_the_backbone_is_the_only_report():
     head = dict(type='CausalInterventionHead', in_channels=128, in_index=5)
     head['predictor'] = dict(FCN, in_index=9)
     (told,) = problems(TWO_LEVELS, decode_head=head)
     assert told.startswith('model.decode_head.in_index: names 5, but the head gets 4')
 
 
-def test_a_dense_map_in_the_place_of_a_level_is_told_by_its_width():
+def test_a_dense_map_in_place_of_a_level_is_reported_with_its_width():
     # d of ViT-B-16 is 512; the fourth level of MiT-B0 has 256 channels.
     head = dict(LEVELS, in_channels=[32, 64, 160, 256], in_index=[0, 1, 2, 3])
     four = guided(type='MixVisionTransformer')
@@ -79,13 +81,13 @@ def test_a_dense_map_in_the_place_of_a_level_is_told_by_its_width():
 
 
 @pytest.mark.parametrize('index', ['a', [[0]], [None], 1.5])
-def test_what_is_no_index_is_left_to_the_rule_on_types(index):
+def test_values_that_are_not_an_index_are_left_to_the_rule_on_types(index):
     for kind in ('FCNHead', 'CausalInterventionHead'):
         head = dict(FCN, type=kind, in_index=index, predictor=FCN)
         assert problems(TWO_LEVELS, decode_head=head) == []
 
 
-def test_backbones_and_necks_with_a_number_of_their_own_are_left_alone():
+def test_backbones_and_necks_with_an_unknown_number_of_levels_are_not_checked():
     head = dict(FCN, in_index=6)
     assert problems(guided(type='UNet'), decode_head=head) == []
     assert problems(guided(type='mmpretrain.ConvNeXt'), decode_head=head) == []

@@ -8,7 +8,7 @@ NECK = dict(type='FPN', in_channels=[32, 64, 160, 256], out_channels=256, num_ou
 
 @pytest.fixture
 def found(shipped):
-    """Problems of a guided SegFormer with keys for rates, and perhaps a neck."""
+    """Finds the problems of a guided SegFormer with rate keys and perhaps a neck."""
 
     def find(*keys, neck=None, **wrapper):
         cfg = shipped('guided')
@@ -27,7 +27,7 @@ def found(shipped):
 
 
 @pytest.mark.parametrize('keys', [['backbone'], ['backbone', 'neck']])
-def test_a_rate_of_the_backbone_that_would_be_the_necks_too_is_named(found, keys):
+def test_a_backbone_key_that_also_matches_the_neck_is_reported(found, keys):
     (problem,) = found(*keys, neck=NECK)
     assert problem.place == KEYS
     assert "as backbone.neck.lateral_convs.0.conv.weight, match the key 'backbone'" in (
@@ -38,18 +38,18 @@ def test_a_rate_of_the_backbone_that_would_be_the_necks_too_is_named(found, keys
     assert not found(*keys, 'backbone.neck.', neck=NECK)
 
 
-def test_a_rate_of_the_head_that_would_reach_nothing_is_named(found):
+def test_a_head_key_that_matches_no_parameter_is_reported(found):
     (problem,) = found('decode_head.conv_seg')
     assert 'as decode_head.predictor.conv_seg.weight, match no key with' in problem.what
     assert not found('decode_head.predictor.conv_seg')
 
 
-def test_rates_that_reach_what_they_reached_are_left_alone(found):
+def test_keys_that_match_the_same_parameters_as_before_are_accepted(found):
     assert not found('backbone', 'head', 'norm', 'pos_block')
     assert not found('decode_head', 'decode_head.intervention', 'backbone.layers.0')
 
 
-def test_decay_by_layers_of_a_named_class_is_refused_before_it_ends_without_a_word(
+def test_layer_wise_decay_of_a_guided_backbone_is_refused(
     found,
 ):
     name = 'LearningRateDecayOptimizerConstructor'
@@ -58,7 +58,7 @@ def test_decay_by_layers_of_a_named_class_is_refused_before_it_ends_without_a_wo
     assert 'CLIPGuidedBackbone' in problem.what
 
 
-def test_decay_by_layers_of_a_clip_tower_is_refused_too(shipped):
+def test_layer_wise_decay_of_a_clip_tower_is_refused(shipped):
     cfg = shipped('mcdrl')
     cfg.optim_wrapper.constructor = 'LearningRateDecayOptimizerConstructor'
     (problem,) = find_problems(cfg)
@@ -66,7 +66,7 @@ def test_decay_by_layers_of_a_clip_tower_is_refused_too(shipped):
     assert "'backbone.tower.layer1.'" in problem.remedy
 
 
-def test_a_rate_of_the_head_that_would_be_the_towers_projection_too_is_named(shipped):
+def test_a_head_key_that_also_matches_the_clip_tower_is_reported(shipped):
     cfg = shipped('mcdrl')
     cfg.model.backbone = dict(
         type='CLIPVisionBackbone', model_name='mcdrl-endo-lite0', dense_mode='vanilla'

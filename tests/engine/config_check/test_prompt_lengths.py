@@ -12,11 +12,11 @@ WORDS = [
 
 
 @pytest.mark.parametrize(('room', 'cut'), [(12, []), (11, WORDS[11:]), (3, WORDS[3:])])
-def test_words_of_one_token_each_are_cut_by_count(room, cut):
+def test_words_of_one_token_each_are_cut_off_by_their_number(room, cut):
     assert cut_words(' '.join(WORDS), room) == cut
 
 
-def test_word_that_is_read_in_part_counts_as_cut():
+def test_a_word_that_is_read_in_part_counts_as_cut_off():
     pieces = open_clip.tokenizer.SimpleTokenizer().encode('endoscopically')
     assert len(pieces) > 1
     assert cut_words('an endoscopically', 1 + len(pieces)) == []
@@ -24,8 +24,8 @@ def test_word_that_is_read_in_part_counts_as_cut():
 
 
 @pytest.mark.parametrize('text', ['Ödem ' * 40, '息肉' * 30, 'A polyp &amp; a cyst'])
-def test_tokenizer_agrees_on_what_is_whole(text):
-    """Its last token before the padding is that of the end, cut or not."""
+def test_cut_words_agree_with_the_tokenizer(text):
+    """The last token before the padding is the end token, cut off or not."""
     room = 30
     ids = tokenize(CLIPSpec('mcdrl-tiny-rn'), [text])[0]
     whole = open_clip.tokenizer.SimpleTokenizer().encode(text)
@@ -34,7 +34,7 @@ def test_tokenizer_agrees_on_what_is_whole(text):
     assert bool(cut_words(text, room)) == is_cut
 
 
-def test_prompts_that_a_text_side_does_not_know_are_named(monkeypatch):
+def test_prompts_that_a_text_side_does_not_know_are_reported(monkeypatch):
     from mcdrl_mmseg.engine.config_check import prompt_lengths as texts
     from mcdrl_mmseg.engine.config_check.config_components import components
 

@@ -15,19 +15,19 @@ def problems(**cfg):
     return {one.place: str(one) for one in argument_problems(cfg, components(cfg))}
 
 
-def test_arguments_of_a_class_that_takes_no_others():
+def test_the_arguments_of_a_closed_class_are_known_completely():
     assert accepted(CLIPRegionSelector) == ({'ratio', 'init_cfg'}, True)
     names, is_closed = accepted(DataLoader)
     assert {'batch_size', 'num_workers'} <= names and is_closed
 
 
-def test_arguments_that_are_handed_on_are_those_of_the_bases_too():
+def test_a_class_that_passes_keys_on_also_accepts_arguments_of_its_bases():
     names, is_closed = accepted(FCNHead)
     assert {'num_convs', 'num_classes', 'align_corners'} <= names
     assert not is_closed
 
 
-def test_far_key_of_a_class_that_takes_no_others_is_told_with_all_there_are():
+def test_an_unknown_key_of_a_closed_class_is_reported_with_all_known_arguments():
     found = problems(model=dict(type='CLIPRegionSelector', alpha=0.5))
     assert found == {
         'model.alpha': "model.alpha: CLIPRegionSelector has no argument 'alpha'. "
@@ -35,25 +35,25 @@ def test_far_key_of_a_class_that_takes_no_others_is_told_with_all_there_are():
     }
 
 
-def test_far_key_of_a_class_that_hands_keys_on_is_left_to_it():
+def test_an_unfamiliar_key_of_a_class_that_passes_keys_on_is_accepted():
     assert problems(model=dict(type='FCNHead', something_else=1)) == {}
 
 
-def test_small_languages_inside_a_model_are_left_alone():
+def test_entries_such_as_norm_cfg_inside_a_model_are_not_checked():
     model = dict(type='FCNHead', norm_cfg=dict(type='BN', requires_grads=True))
     assert problems(model=model) == {}
 
 
-def test_variables_of_a_config_are_no_mistakes():
+def test_variables_of_a_config_are_not_mistakes_but_misspelt_sections_are():
     assert problems(train_dataloader2={}, data_root='', custom_imports={}) == {}
     assert list(problems(train_dataloder={})) == ['train_dataloder']
 
 
-def test_classes_of_other_packages_are_not_looked_up():
+def test_unregistered_classes_of_other_packages_are_not_checked():
     assert problems(model=dict(type='nowhere.Model', a=1)) == {}
 
 
-def test_classes_registered_with_mmseg_are_known_and_so_are_those_of_mmengine():
+def test_classes_registered_with_mmseg_or_mmengine_are_known():
     for name in ('BFloat16OptimWrapper', 'AmpOptimWrapper'):
         wrapper = dict(type=name, optimizer=dict(type='AdamW', lr=0.1))
         assert problems(optim_wrapper=wrapper) == {}

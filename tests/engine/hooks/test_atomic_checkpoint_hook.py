@@ -1,4 +1,4 @@
-"""A toy trained by MMEngine's runner, ended and damaged in many ways."""
+"""A toy trained by MMEngine's runner, interrupted and damaged in many ways."""
 
 import errno
 import math
@@ -22,7 +22,7 @@ class Killed(Exception):
 
 
 class KillHook(Hook):
-    """Ends a run at the n-th call of a hook's method."""
+    """Interrupts a run at the n-th call of a hook's method."""
 
     priority = 'VERY_HIGH'
 
@@ -70,7 +70,7 @@ def assert_equal_runs(found, expected):
 
 
 def fail_to_write(monkeypatch, name):
-    """A disk that is full for files of one name."""
+    """Make the disk appear full for files of one name."""
     replace = os.replace
 
     def full(source, target):
@@ -81,7 +81,7 @@ def fail_to_write(monkeypatch, name):
     monkeypatch.setattr(os, 'replace', full)
 
 
-def test_as_many_checkpoints_are_kept_as_asked_for(make_toy_runner, folder):
+def test_max_keep_ckpts_limits_the_kept_checkpoints(make_toy_runner, folder):
     runner = make_toy_runner(scores=(3, 5, 4, 1), checkpoint=dict(max_keep_ckpts=2))
     runner.train()
     assert names(folder) == ['best_score_epoch_2.pth', 'epoch_3.pth', 'epoch_4.pth']
@@ -89,10 +89,10 @@ def test_as_many_checkpoints_are_kept_as_asked_for(make_toy_runner, folder):
 
 
 @pytest.mark.parametrize('kind', [Runner, FlexibleRunner])
-def test_checkpoints_name_the_epochs_and_steps_that_were_done(
+def test_checkpoints_record_the_epochs_and_steps_that_were_done(
     make_toy_runner, folder, kind
 ):
-    """Each is saved once more after its validation, as it is the best so far."""
+    """Each is saved again after its validation, as it is the best so far."""
     more = dict(strategy=dict(type='SingleDeviceStrategy'))
     make_toy_runner(kind=kind, **(more if kind is FlexibleRunner else {})).train()
     for epoch in (1, 2, 3):
@@ -100,7 +100,7 @@ def test_checkpoints_name_the_epochs_and_steps_that_were_done(
         assert (saved['meta']['epoch'], saved['meta']['iter']) == (epoch, 2 * epoch)
 
 
-def test_a_score_that_is_no_number_is_not_the_best(make_toy_runner, folder):
+def test_a_score_that_is_not_a_number_is_not_the_best(make_toy_runner, folder):
     # Surface distances are undefined while nothing is found, as at the beginning.
     with pytest.raises(Killed):
         hook = KillHook('before_train_epoch', 2)
@@ -116,7 +116,7 @@ def test_a_validation_without_training_saves_nothing(make_toy_runner, folder):
 
 
 @pytest.mark.reliability('fault', 'disk full at a checkpoint, with one kept')
-def test_the_only_checkpoint_stands_where_the_next_cannot_be_written(
+def test_the_only_checkpoint_is_kept_if_the_next_cannot_be_written(
     make_toy_runner, folder, monkeypatch, unbroken
 ):
     runner = make_toy_runner(checkpoint=dict(max_keep_ckpts=1))
@@ -131,7 +131,7 @@ def test_the_only_checkpoint_stands_where_the_next_cannot_be_written(
 
 
 @pytest.mark.reliability('fault', 'disk full at the best checkpoint')
-def test_the_best_so_far_stands_where_a_better_cannot_be_written(
+def test_the_best_so_far_is_kept_if_a_better_one_cannot_be_written(
     make_toy_runner, folder, monkeypatch
 ):
     with monkeypatch.context() as patch:
@@ -145,7 +145,7 @@ def test_the_best_so_far_stands_where_a_better_cannot_be_written(
 
 
 @pytest.mark.reliability('fault', 'the newest checkpoint cut short')
-def test_a_newest_checkpoint_cut_short_is_named_and_the_one_before_taken(
+def test_a_truncated_newest_checkpoint_is_reported_and_the_one_before_used(
     make_toy_runner, folder, unbroken
 ):
     make_toy_runner().train()
@@ -158,7 +158,7 @@ def test_a_newest_checkpoint_cut_short_is_named_and_the_one_before_taken(
 
 
 @pytest.mark.reliability('fault', 'the newest checkpoint with a bit changed')
-def test_a_newest_checkpoint_with_a_changed_bit_is_named_and_passed_over(
+def test_a_newest_checkpoint_with_a_changed_bit_is_reported_and_not_used(
     make_toy_runner, folder, unbroken
 ):
     make_toy_runner().train()
@@ -171,7 +171,7 @@ def test_a_newest_checkpoint_with_a_changed_bit_is_named_and_passed_over(
 
 
 @pytest.mark.reliability('fault', 'all checkpoints damaged')
-def test_without_a_whole_checkpoint_the_run_begins_anew_and_says_so(
+def test_without_a_whole_checkpoint_the_run_starts_again_and_logs_it(
     make_toy_runner, folder, unbroken
 ):
     make_toy_runner().train()
@@ -184,7 +184,7 @@ def test_without_a_whole_checkpoint_the_run_begins_anew_and_says_so(
 
 @pytest.mark.reliability('fault', 'killed while `last_checkpoint` was written')
 @pytest.mark.parametrize('pointer', [None, '', 'epoch_9.pth'])
-def test_without_a_valid_pointer_the_newest_checkpoint_is_taken(
+def test_without_a_valid_pointer_the_newest_checkpoint_is_used(
     make_toy_runner, folder, unbroken, pointer
 ):
     with pytest.raises(Killed):
@@ -200,7 +200,7 @@ def test_without_a_valid_pointer_the_newest_checkpoint_is_taken(
 @pytest.mark.reliability('fault', 'killed in a validation')
 @pytest.mark.parametrize('scores', [(1, 2, 3), (3, 2, 1), (1, 3, 2)])
 @pytest.mark.parametrize('epoch', [1, 2, 3])
-def test_a_validation_that_was_cut_off_is_made_up_for(
+def test_an_interrupted_validation_is_repeated_after_resuming(
     make_toy_runner, folder, scores, epoch
 ):
     hook = KillHook('after_val_epoch', epoch)
@@ -212,14 +212,16 @@ def test_a_validation_that_was_cut_off_is_made_up_for(
     assert best == [f'best_score_epoch_{scores.index(3) + 1}.pth']
 
 
-def test_a_validation_that_was_done_is_not_repeated(make_toy_runner, folder):
+def test_a_completed_validation_is_not_repeated_after_resuming(make_toy_runner, folder):
     with pytest.raises(Killed):
         make_toy_runner(custom_hooks=[KillHook('before_train_iter', 5)]).train()
     make_toy_runner(resume=True).train()
     assert 'validating now' not in logged(folder)
 
 
-def test_a_fresh_run_does_not_look_at_what_is_there(make_toy_runner, folder):
+def test_a_fresh_run_neither_resumes_from_nor_removes_existing_checkpoints(
+    make_toy_runner, folder
+):
     folder.mkdir()
     (folder / 'epoch_7.pth').write_bytes(b'a user put this here')
     make_toy_runner().train()
@@ -229,7 +231,7 @@ def test_a_fresh_run_does_not_look_at_what_is_there(make_toy_runner, folder):
 
 @pytest.fixture
 def copied(make_toy_runner, folder, tmp_path):
-    """A run of two epochs of three, and a copy of its folder."""
+    """A copy of the folder of a run that was interrupted after two of three epochs."""
     with pytest.raises(Killed):
         make_toy_runner(custom_hooks=[KillHook('before_train_iter', 5)]).train()
     copy = tmp_path / 'copy'
@@ -238,11 +240,11 @@ def copied(make_toy_runner, folder, tmp_path):
 
 
 @pytest.mark.reliability('silent', 'a copied work folder, resumed')
-def test_a_copied_folder_goes_on_from_its_own_checkpoint_and_best(
+def test_a_copied_folder_resumes_from_its_own_checkpoint_and_best(
     make_toy_runner, folder, copied, unbroken
 ):
     before = {path: path.read_bytes() for path in folder.rglob('*') if path.is_file()}
-    # The copy is of an earlier time than the original is now.
+    # The original has been trained on since it was copied.
     (folder / 'epoch_2.pth').write_bytes(b'trained on with other settings')
     before[folder / 'epoch_2.pth'] = b'trained on with other settings'
     make_toy_runner(work_dir=str(copied), resume=True).train()
@@ -254,7 +256,7 @@ def test_a_copied_folder_goes_on_from_its_own_checkpoint_and_best(
     assert after == before
 
 
-def test_a_moved_folder_goes_on_from_the_checkpoint_named(
+def test_a_moved_folder_resumes_from_the_checkpoint_that_its_pointer_names(
     make_toy_runner, folder, copied, unbroken
 ):
     shutil.rmtree(folder)
@@ -264,7 +266,7 @@ def test_a_moved_folder_goes_on_from_the_checkpoint_named(
     assert 'best_score_epoch_2.pth' not in names(copied)
 
 
-def test_the_best_of_a_copy_that_does_not_hold_it_is_named_and_left_alone(
+def test_a_best_checkpoint_missing_in_a_copy_is_reported_and_the_original_kept(
     make_toy_runner, folder, copied
 ):
     (copied / 'best_score_epoch_2.pth').unlink()
@@ -277,7 +279,9 @@ def test_the_best_of_a_copy_that_does_not_hold_it_is_named_and_left_alone(
     assert (state['best_score'], state['best_ckpt']) == (2, None)
 
 
-def test_the_best_of_several_scores_is_that_of_the_copy(make_toy_runner, folder):
+def test_with_several_scores_the_best_checkpoint_of_the_own_folder_is_used(
+    make_toy_runner, folder
+):
     runner = make_toy_runner()
     hook = next(h for h in runner.hooks if type(h).__name__ == 'AtomicCheckpointHook')
     hook.key_indicators = ['a', 'b']
@@ -295,7 +299,7 @@ POLY = dict(type='PolyLR', power=0.9, eta_min=0, by_epoch=False, end=6)
 
 @pytest.mark.reliability('silent', 'a run resumed with another rate')
 @pytest.mark.parametrize('schedule', [None, [POLY]])
-def test_a_resumed_run_names_the_rate_that_it_uses_and_the_one_asked_for(
+def test_a_resumed_run_logs_the_rate_that_it_uses_and_that_of_the_config(
     make_toy_runner, folder, schedule
 ):
     first = dict(param_scheduler=schedule, scores=(1, 2))
@@ -311,7 +315,7 @@ def test_a_resumed_run_names_the_rate_that_it_uses_and_the_one_asked_for(
 
 
 @pytest.mark.reliability('silent', 'a run resumed with another schedule')
-def test_a_resumed_run_names_the_schedule_that_it_uses_and_the_one_asked_for(
+def test_a_resumed_run_logs_the_schedule_that_it_uses_and_that_of_the_config(
     make_toy_runner, folder
 ):
     make_toy_runner(param_scheduler=[POLY], scores=(1, 2)).train()
@@ -319,7 +323,7 @@ def test_a_resumed_run_names_the_schedule_that_it_uses_and_the_one_asked_for(
     assert 'PolyLR.power=0.9 (config: 2.0)' in ' '.join(logged(folder).split())
 
 
-def test_a_run_resumed_with_its_own_settings_warns_of_none(make_toy_runner, folder):
+def test_a_run_resumed_with_its_own_settings_does_not_warn(make_toy_runner, folder):
     schedule = [dict(type='LinearLR', start_factor=0.1, by_epoch=False, end=3), POLY]
     make_toy_runner(param_scheduler=schedule, scores=(1, 2)).train()
     make_toy_runner(param_scheduler=schedule, resume=True).train()
@@ -328,7 +332,7 @@ def test_a_run_resumed_with_its_own_settings_warns_of_none(make_toy_runner, fold
 
 
 class SpoilHook(Hook):
-    """Sets a weight or statistic of the toy after the n-th step, as a step might."""
+    """Sets a weight or statistic of the toy after the n-th step."""
 
     priority = 'VERY_HIGH'
 
@@ -358,7 +362,7 @@ def test_weights_that_are_not_finite_are_never_saved(
         assert all(weight.isfinite().all() for weight in state.values())
 
 
-def test_weights_whose_sum_is_not_finite_may_be_so_themselves():
+def test_weights_are_saved_if_only_their_sum_is_not_finite():
     state = dict(
         large=torch.full((9,), 6e4, dtype=torch.float16),
         attention_mask=torch.tensor([0.0, -math.inf]),
@@ -374,11 +378,11 @@ def test_weights_whose_sum_is_not_finite_may_be_so_themselves():
 
 
 @pytest.mark.reliability('fault', "two trainings of MMSegmentation's own tools")
-def test_a_runner_alone_keeps_others_out_of_its_work_folder(
+def test_a_runner_locks_its_work_folder_while_it_trains(
     make_toy_runner, folder, monkeypatch
 ):
     monkeypatch.setattr(training_lock, 'WAIT_S', 0.1)
-    # As of another process: the lock itself, not what this process remembers of it.
+    # As another process would: take the lock itself, not this process's record of it.
     with (
         folder_lock(folder, training_lock.LOCK_NAME),
         pytest.raises(FolderBusyError, match='run is being worked on by process'),

@@ -39,11 +39,11 @@ def test_the_config_is_checked_before_the_data():
     assert own < data
 
 
-def test_a_runner_that_was_built_from_objects_has_nothing_to_check():
+def test_a_runner_built_from_objects_passes_without_a_check():
     ConfigCheckHook().before_train(SimpleNamespace(cfg=Config({})))
 
 
-def test_a_config_that_is_right_is_trained(cfg):
+def test_a_correct_config_passes(cfg):
     ConfigCheckHook().before_train(SimpleNamespace(cfg=cfg))
 
 
@@ -70,7 +70,7 @@ def test_a_stock_backbone_of_timm_keeps_its_activations_under_sync_bn():
 
 class TwoLayers(torch.nn.Sequential):
     def _load_from_state_dict(self, state_dict, prefix, *args):
-        # As parts do that fit older weights to their own form.
+        # As modules do that convert older weights to their own form.
         if f'{prefix}old_bias' in state_dict:
             state_dict[f'{prefix}0.bias'] = state_dict.pop(f'{prefix}old_bias')[:2]
         super()._load_from_state_dict(state_dict, prefix, *args)
@@ -124,7 +124,9 @@ def tested():
         ),
     ],
 )
-def test_a_test_of_weights_that_stayed_random_is_refused(tested, change, told, tta):
+def test_a_test_of_a_model_whose_weights_stayed_random_is_refused(
+    tested, change, told, tta
+):
     with pytest.raises(CheckpointError, match=f'^other.pth does not fit.*{told}'):
         tested(change, tta=tta)
 
@@ -137,11 +139,11 @@ def test_a_test_of_weights_that_stayed_random_is_refused(tested, change, told, t
         lambda s: s.update({'module.old_bias': s.pop('module.0.bias').repeat(2)}),
     ],
 )
-def test_a_test_of_a_checkpoint_that_fits_goes_on(tested, change):
+def test_a_test_of_a_checkpoint_that_fits_is_accepted(tested, change):
     tested(change)
 
 
-def test_a_training_may_begin_from_some_of_the_weights(tested):
+def test_training_can_start_from_a_part_of_the_weights(tested):
     tested(lambda s: s.clear(), train=True)
 
 
@@ -153,10 +155,10 @@ def _part(**parts):
 
 
 @pytest.mark.parametrize('name', ['backbone', 'decode_head'])
-def test_a_training_is_not_begun_from_a_stock_model_whose_weights_have_other_names(
+def test_training_from_a_stock_checkpoint_with_other_weight_names_is_refused(
     name,
 ):
-    """MMEngine would load none of them, log their names and train from random ones."""
+    """MMEngine would load none of them and train from random weights."""
     inner = dict(backbone='backbone', decode_head='predictor')[name]
     model = _part(**{name: _part(**{inner: torch.nn.Linear(3, 2)})})
     runner = SimpleNamespace(cfg=Config(dict(load_from='stock.pth')), model=model)

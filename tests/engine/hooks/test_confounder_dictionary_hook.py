@@ -32,7 +32,7 @@ def hook(tmp_path) -> ConfounderDictionaryHook:
 
 @pytest.fixture
 def first(hook, make_runner, text_passes):
-    """A run whose dictionary is filled, and of which no cache is left."""
+    """A run whose dictionary is filled and whose cache is deleted."""
     runner = make_runner()
     hook.before_train(runner)
     text_passes.clear()
@@ -45,7 +45,9 @@ def cache_files(hook) -> list:
     return sorted(hook.cache_dir.iterdir()) if hook.cache_dir.exists() else []
 
 
-def test_first_start_fills_the_dictionary_with_the_towers_embeddings(hook, make_runner):
+def test_the_first_start_fills_the_dictionary_with_embeddings_of_the_text_tower(
+    hook, make_runner
+):
     runner = make_runner()
     hook.before_train(runner)
     dictionary = runner.model.dictionary
@@ -60,7 +62,7 @@ def test_first_start_fills_the_dictionary_with_the_towers_embeddings(hook, make_
     assert dictionary.stored_fingerprint == wanted
 
 
-def test_first_start_is_one_pass_of_the_text_tower_over_all_texts(
+def test_the_first_start_takes_one_pass_of_the_text_tower_over_all_texts(
     hook, make_runner, text_passes
 ):
     hook.before_train(make_runner())
@@ -68,7 +70,9 @@ def test_first_start_is_one_pass_of_the_text_tower_over_all_texts(
     assert len(cache_files(hook)) == 1
 
 
-def test_next_start_reads_the_cache_without_a_pass(hook, make_runner, text_passes):
+def test_the_next_start_reads_the_cache_without_a_pass_of_the_text_tower(
+    hook, make_runner, text_passes
+):
     first, second = make_runner(), make_runner()
     hook.before_train(first)
     text_passes.clear()
@@ -79,7 +83,7 @@ def test_next_start_reads_the_cache_without_a_pass(hook, make_runner, text_passe
 
 
 @pytest.mark.parametrize('content', [b'', b'damaged' * 99])
-def test_damaged_cache_is_computed_anew_and_replaced(
+def test_a_damaged_cache_is_computed_again_and_replaced(
     hook, make_runner, text_passes, content
 ):
     hook.before_train(make_runner())
@@ -103,7 +107,7 @@ def test_other_prompts_do_not_use_the_cache(hook, make_runner, prompts, text_pas
     assert len(cache_files(hook)) == 2
 
 
-def test_cache_folder_that_cannot_be_written_warns_and_training_goes_on(
+def test_a_cache_folder_that_cannot_be_written_gives_only_a_warning(
     tmp_path, make_runner
 ):
     (tmp_path / 'file').write_text('')
@@ -115,7 +119,7 @@ def test_cache_folder_that_cannot_be_written_warns_and_training_goes_on(
     assert 'could not be cached' in message
 
 
-def test_resuming_runs_no_text_tower_and_changes_nothing(
+def test_resuming_neither_runs_the_text_tower_nor_changes_the_model(
     hook, make_runner, first, text_passes
 ):
     resumed = make_runner(iteration=7, prior='estimated')
@@ -130,13 +134,13 @@ def test_resuming_runs_no_text_tower_and_changes_nothing(
 
 
 @pytest.mark.parametrize('classes', [['polyp', 'nodule'], ['polyp', 'nodule', 'cyst']])
-def test_resuming_with_other_prompts_is_an_error_saying_what_to_do(
+def test_resuming_with_other_prompts_is_an_error_that_says_what_to_do(
     hook, make_runner, prompts, classes
 ):
     first = make_runner()
     hook.before_train(first)
     resumed = make_runner(iteration=7, prompts={**prompts, 'classes': classes})
-    # As MMEngine does, which loads what fits and logs the rest.
+    # MMEngine also loads what fits and logs the rest.
     load_state_dict(resumed.model, first.model.state_dict())
     with pytest.raises(DictionaryError, match='other prompts') as caught:
         hook.before_train(resumed)
@@ -154,12 +158,12 @@ def test_resuming_with_another_text_tower_is_an_error(hook, make_runner):
         hook.before_train(resumed)
 
 
-def test_resuming_a_checkpoint_without_dictionary_is_an_error(hook, make_runner):
+def test_resuming_from_a_checkpoint_without_dictionary_is_an_error(hook, make_runner):
     with pytest.raises(DictionaryError, match='not built'):
         hook.before_train(make_runner(iteration=7))
 
 
-def test_start_from_a_checkpoint_of_the_same_prompts_keeps_its_dictionary(
+def test_a_start_from_a_checkpoint_with_the_same_prompts_keeps_its_dictionary(
     hook, make_runner, first, text_passes
 ):
     second = make_runner()
@@ -174,7 +178,7 @@ PRIOR = dict(glare=0.5, dark=0.3, blur=0.2)
 @pytest.mark.parametrize(
     ('prior', 'expected'), [(PRIOR, [0.5, 0.3, 0.2]), ('uniform', [1 / 3] * 3)]
 )
-def test_start_from_a_checkpoint_of_another_prior_takes_that_of_the_config(
+def test_a_start_from_a_checkpoint_with_another_prior_uses_that_of_the_config(
     hook, make_runner, prior, expected
 ):
     first = make_runner(prior=dict(glare=0.1, dark=0.1, blur=0.8))
@@ -186,8 +190,10 @@ def test_start_from_a_checkpoint_of_another_prior_takes_that_of_the_config(
     assert_close(found, torch.tensor(expected))
 
 
-def test_prior_goes_by_the_names_of_the_checkpoints_entries(hook, make_runner, prompts):
-    """Whose families are in another order than those of the config."""
+def test_the_prior_is_assigned_by_the_names_of_the_entries_in_the_checkpoint(
+    hook, make_runner, prompts
+):
+    """Its families are in another order than those of the config."""
     first = make_runner()
     hook.before_train(first)
     checkpoint = dict(meta={}, state_dict=first.model.state_dict())
@@ -211,7 +217,7 @@ def test_resuming_with_another_prior_is_an_error(hook, make_runner, first):
 
 
 @pytest.mark.parametrize('prior', [PRIOR, 'uniform', 'estimated'])
-def test_test_of_a_checkpoint_of_another_prior_is_refused(
+def test_a_test_of_a_checkpoint_with_another_prior_is_refused(
     hook, make_runner, first, prior
 ):
     tested = make_runner(prior=prior)
@@ -223,7 +229,7 @@ def test_test_of_a_checkpoint_of_another_prior_is_refused(
         hook.before_test(tested)
 
 
-def test_start_from_a_checkpoint_of_other_prompts_builds_anew(
+def test_a_start_from_a_checkpoint_with_other_prompts_builds_a_new_dictionary(
     hook, make_runner, prompts
 ):
     first = make_runner(prompts={**prompts, 'classes': ['polyp', 'nodule']})
@@ -245,7 +251,7 @@ def test_start_from_a_checkpoint_of_other_prompts_builds_anew(
         (['glare', 'dark'], False),
     ],
 )
-def test_statistics_of_a_checkpoints_entries_end_with_them(
+def test_score_statistics_are_kept_only_if_the_entries_of_the_checkpoint_are(
     hook, make_runner, prompts, conditions, kept
 ):
     def runner_of(conditions):
@@ -277,9 +283,7 @@ def test_statistics_of_a_checkpoints_entries_end_with_them(
     assert second.model.head.confounder_scores.steps == (4 if kept else 1)
 
 
-def test_every_dictionary_of_the_model_is_built_in_wrapped_models_too(
-    hook, make_runner
-):
+def test_every_dictionary_of_a_wrapped_model_is_built(hook, make_runner):
     runner = make_runner()
     model = runner.model
     model.auxiliary = make_runner(source='shuffled').model.dictionary
@@ -291,13 +295,15 @@ def test_every_dictionary_of_the_model_is_built_in_wrapped_models_too(
     assert_close(model.dictionary.class_embeddings, model.auxiliary.class_embeddings)
 
 
-def test_model_without_dictionary_needs_nothing(hook, make_runner, text_passes):
+def test_a_model_without_dictionary_runs_no_text_tower(hook, make_runner, text_passes):
     runner = make_runner(model=nn.Linear(1, 1))
     hook.before_train(runner)
     assert text_passes == []
 
 
-def test_backbone_without_clip_is_an_error_naming_both_remedies(hook, make_runner):
+def test_a_backbone_without_clip_is_an_error_that_names_both_remedies(
+    hook, make_runner
+):
     runner = make_runner()
     runner.model.backbone = nn.Linear(1, 1)
     with pytest.raises(DictionaryError, match='Linear has no CLIP tower') as caught:
@@ -306,7 +312,9 @@ def test_backbone_without_clip_is_an_error_naming_both_remedies(hook, make_runne
     assert 'CLIPGuidedBackbone' in str(caught.value)
 
 
-def test_width_of_another_joint_space_is_an_error(hook, make_runner):
+def test_a_dictionary_of_another_width_than_the_joint_space_is_an_error(
+    hook, make_runner
+):
     with pytest.raises(DictionaryError, match=r'width 128.*embed_dims=64'):
         hook.before_train(make_runner(embed_dims=64))
 
@@ -320,10 +328,10 @@ def test_width_of_another_joint_space_is_an_error(hook, make_runner):
         (('background', 'colon polyp', 'cyst'), True),
     ],
 )
-def test_prompts_in_another_order_than_the_labels_stop_before_training(
+def test_prompts_in_another_order_than_the_labels_prevent_training(
     hook, make_runner, labels, fits
 ):
-    """Labels and prompts are matched by position: each would get another's text."""
+    """Labels and prompts are matched by position: each would get another text."""
     runner = make_runner()
     runner.train_dataloader.dataset.metainfo = dict(classes=labels)
     if fits:
@@ -349,11 +357,11 @@ def test_prompts_in_another_order_than_the_labels_stop_before_training(
         (['polyp', 'cyst', 'ulcer'], []),
         (['polyp', 'cyst'], ['ulcer']),
         (['nodule', 'cyst'], ['polyp', 'ulcer']),
-        # One prompt for whatever lesion there is.
+        # One prompt for all lesions.
         (['lesion'], []),
     ],
 )
-def test_lesion_classes_without_prompt_stop_before_training(
+def test_lesion_classes_without_prompt_prevent_training(
     hook, make_runner, prompts, wrap, prompted, lacking
 ):
     sites = [
@@ -371,9 +379,7 @@ def test_lesion_classes_without_prompt_stop_before_training(
     assert runner.model.dictionary.is_built == (not lacking)
 
 
-def test_lesions_that_mmseg_ignores_stop_before_training(
-    hook, make_runner, monkeypatch
-):
+def test_lesions_that_mmseg_ignores_prevent_training(hook, make_runner, monkeypatch):
     module = 'mcdrl_mmseg.datasets.ignored_lesions.ignored_lesions'
     monkeypatch.setattr(module, lambda dataset: f'{len(dataset)} masks are wrong.')
     runner = make_runner()
@@ -383,7 +389,7 @@ def test_lesions_that_mmseg_ignores_stop_before_training(
     assert not runner.model.dictionary.is_built
 
 
-def test_guided_backbone_beside_another_preprocessor_stops_before_training(
+def test_a_guided_backbone_with_another_normalisation_prevents_training(
     hook, make_runner
 ):
     init_default_scope('mmseg')
@@ -397,7 +403,9 @@ def test_guided_backbone_beside_another_preprocessor_stops_before_training(
     assert not runner.model.dictionary.is_built
 
 
-def test_estimated_prior_is_stored_once(hook, make_runner, monkeypatch):
+def test_a_prior_is_estimated_once_per_training_and_not_when_resuming(
+    hook, make_runner, monkeypatch
+):
     calls = []
 
     def estimate(runner, dictionary, images, temperature):
@@ -418,14 +426,14 @@ def test_estimated_prior_is_stored_once(hook, make_runner, monkeypatch):
     assert len(calls) == 1
     hook.before_train(make_runner())
     assert len(calls) == 1
-    # Another training, of other images, that begins from these weights.
+    # Another training, on other images, that starts from these weights.
     second = make_runner(prior='estimated')
     second.model.load_state_dict(runner.model.state_dict())
     hook.before_train(second)
     assert len(calls) == 2
 
 
-def test_failure_of_rank_0_is_told_to_the_others_before_it_is_raised(
+def test_a_failure_of_rank_0_is_sent_to_the_other_ranks_before_it_is_raised(
     hook, make_runner, monkeypatch
 ):
     told = []
@@ -443,7 +451,7 @@ def test_failure_of_rank_0_is_told_to_the_others_before_it_is_raised(
     assert told[-1] == ['no weights', None]
 
 
-def test_other_ranks_raise_what_rank_0_failed_with(hook, make_runner, monkeypatch):
+def test_other_ranks_raise_the_failure_of_rank_0(hook, make_runner, monkeypatch):
     def receive(message):
         message[:] = ['no weights', None]
 
@@ -487,23 +495,25 @@ def test_global_random_state_is_untouched(hook, make_runner):
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_built_from_the_registry_with_a_folder_from_the_environment(monkeypatch):
+def test_the_hook_is_built_with_the_cache_folder_of_the_environment(monkeypatch):
     monkeypatch.setenv('MCDRL_CACHE_DIR', '/some/where')
     hook = HOOKS.build(dict(type='ConfounderDictionaryHook'))
     assert str(hook.cache_dir) == '/some/where'
 
 
-def test_checkpoint_says_which_entry_is_which_condition(hook, make_runner):
+def test_a_checkpoint_records_the_condition_names_in_the_order_of_the_entries(
+    hook, make_runner
+):
     checkpoint = dict(meta={})
     hook.before_save_checkpoint(make_runner(), checkpoint)
     assert checkpoint['meta']['confounder_names'] == ['glare', 'dark', 'blur']
 
 
 @pytest.mark.parametrize('older', [False, True])
-def test_a_test_under_other_words_is_refused_and_names_them(
+def test_a_test_with_other_confounder_words_is_refused_and_names_them(
     hook, make_runner, prompts, older
 ):
-    """Shapes fit: the scores would be those of the words of the training."""
+    """The shapes fit: scores would be computed with the words of the training."""
     checkpoint = dict(meta={})
     hook.before_save_checkpoint(make_runner(), checkpoint)
     if older:
@@ -521,7 +531,7 @@ def test_a_test_under_other_words_is_refused_and_names_them(
 @pytest.mark.parametrize(
     'changed', [dict(classes=['polyp', 'nodule']), dict(class_template='One {class}')]
 )
-def test_a_test_under_other_class_words_is_refused(hook, make_runner, prompts, changed):
+def test_a_test_with_other_class_words_is_refused(hook, make_runner, prompts, changed):
     checkpoint = dict(meta={})
     hook.before_save_checkpoint(make_runner(), checkpoint)
     other = make_runner(prompts={**prompts, **changed})
@@ -536,7 +546,7 @@ def test_a_test_under_other_class_words_is_refused(hook, make_runner, prompts, c
     hook.before_val(other)
 
 
-def test_a_test_under_the_same_words_in_another_order_is_refused(
+def test_a_test_with_the_same_words_in_another_order_is_refused(
     hook, make_runner, prompts
 ):
     """Each class would be scored as another one, each entry named as another one."""
@@ -559,12 +569,12 @@ def test_a_test_under_the_same_words_in_another_order_is_refused(
     families = prompts['confounders']
     within = {name: list(reversed(words)) for name, words in families.items()}
     assert 'another order' in refused(confounders=within)
-    # What has no order, and what is put right.
+    # Texts whose order does not matter, and an order that is corrected.
     assert refused(background_prompts=['no lesion', 'healthy']) is None
     assert refused(confounders=dict(reversed(families.items()))) is None
 
 
-def test_a_training_that_begins_from_weights_of_other_words_embeds_its_own(
+def test_training_from_weights_of_other_words_embeds_its_own_words(
     hook, make_runner, prompts
 ):
     first = make_runner()
@@ -579,7 +589,7 @@ def test_a_training_that_begins_from_weights_of_other_words_embeds_its_own(
     assert not torch.equal(ours[1], theirs[1])
 
 
-def test_resuming_with_families_in_another_order_takes_that_of_the_checkpoint(
+def test_resuming_with_families_in_another_order_uses_that_of_the_checkpoint(
     hook, make_runner, prompts
 ):
     """MMEngine sorts them in the config that it leaves in a work folder."""
@@ -601,7 +611,7 @@ def test_resuming_with_families_in_another_order_takes_that_of_the_checkpoint(
 
 
 @pytest.mark.parametrize('meta', [None, {}, dict(confounder_names=['glare', 'dark'])])
-def test_checkpoint_that_does_not_say_the_order_leaves_it_as_it_is(
+def test_a_checkpoint_without_the_full_order_of_entries_leaves_the_order_unchanged(
     hook, make_runner, meta
 ):
     runner = make_runner()

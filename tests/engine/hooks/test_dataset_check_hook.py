@@ -57,7 +57,7 @@ def runner(root):
 
 @pytest.fixture
 def check(runner, tmp_path):
-    """Starts a training as far as the check goes."""
+    """Starts a training up to the end of the check."""
 
     def start(**options):
         options = {'cache_dir': str(tmp_path / 'cache'), 'jobs': 1, **options}
@@ -68,7 +68,7 @@ def check(runner, tmp_path):
 
 @pytest.fixture
 def start_test(runner, tmp_path):
-    """Starts a test as far as the check goes."""
+    """Starts a test up to the end of the check."""
 
     def start(**options):
         options = {'cache_dir': str(tmp_path / 'cache'), 'jobs': 1, **options}
@@ -77,7 +77,7 @@ def start_test(runner, tmp_path):
     return start
 
 
-def test_good_data_are_told_of_in_one_line(check, caplog):
+def test_good_data_are_reported_in_the_log(check, caplog):
     caplog.set_level(logging.INFO)
     check()
     assert '10 images and 10 masks of 2 sites' in caplog.text
@@ -86,7 +86,7 @@ def test_good_data_are_told_of_in_one_line(check, caplog):
 
 
 @pytest.mark.reliability('bad input', 'training on damaged images')
-def test_training_on_wrong_data_is_refused_and_every_file_named(check, root):
+def test_training_on_damaged_data_is_refused_with_every_file_named(check, root):
     (root / 'north/images/1.png').write_bytes(b'not an image')
     (root / 'north/masks/4.png').write_bytes(b'')
     with pytest.raises(DatasetError) as caught:
@@ -96,7 +96,7 @@ def test_training_on_wrong_data_is_refused_and_every_file_named(check, root):
     assert '2 problems' in str(caught.value)
 
 
-def test_files_of_the_test_set_are_not_opened_unless_wanted(check, root):
+def test_files_of_the_test_set_are_opened_only_on_request(check, root):
     (root / 'west/images/1.png').write_bytes(b'not an image')
     check()
     with pytest.raises(DatasetError, match=r'west/images/1\.png'):
@@ -123,22 +123,22 @@ def test_a_test_on_files_that_would_be_misread_is_refused(start_test, root, how)
         start_test()
 
 
-def test_a_test_looks_at_its_own_images_alone(start_test, root):
+def test_a_test_checks_only_its_own_images(start_test, root):
     (root / 'north/images/1.png').write_bytes(b'not an image')
     start_test()
 
 
-def test_a_test_on_images_without_lesion_or_trained_on_goes_on(
+def test_a_test_on_images_without_lesion_or_from_training_is_accepted(
     start_test, runner, root
 ):
-    """What they say is the user's business; how they are read is not at stake."""
+    """What the test set contains is the user's choice; only misreading is refused."""
     for path in (root / 'west/masks').iterdir():
         Image.new('L', (16, 16)).save(path)
     shutil.copy(root / 'north/images/1.png', root / 'west/images/1.png')
     start_test()
 
 
-def test_second_start_reads_nothing(check, caplog):
+def test_a_second_start_reads_no_file_again(check, caplog):
     caplog.set_level(logging.INFO)
     check()
     caplog.clear()
@@ -146,7 +146,7 @@ def test_second_start_reads_nothing(check, caplog):
     assert '(0 files read' in caplog.text
 
 
-def test_files_are_left_alone_where_names_are_enough(check, root):
+def test_with_full_false_only_names_are_checked(check, root):
     (root / 'north/images/1.png').write_bytes(b'not an image')
     check(full=False)
     (root / 'north/masks/1.png').unlink()
@@ -154,13 +154,13 @@ def test_files_are_left_alone_where_names_are_enough(check, root):
         check(full=False)
 
 
-def test_test_set_that_is_elsewhere_is_a_warning(check, root, caplog):
+def test_a_missing_test_set_is_a_warning(check, root, caplog):
     shutil.rmtree(root / 'west')
     check()
     assert 'The test set is missing: missing folder' in caplog.text
 
 
-def test_what_is_meant_to_be_so_may_be_allowed(check, runner):
+def test_intended_findings_can_be_allowed_by_their_kind(check, runner):
     runner.cfg.test_dataloader = runner.cfg.train_dataloader
     with pytest.raises(DatasetError, match='same file in two splits'):
         check()
@@ -170,7 +170,7 @@ def test_what_is_meant_to_be_so_may_be_allowed(check, runner):
 
 
 def test_every_rank_stops_with_rank_0(check, root, monkeypatch):
-    """The others look at nothing themselves, and are told."""
+    """The other ranks check nothing themselves and receive the failure."""
 
     def receive(message):
         message[:] = ['2 problems', None]
@@ -181,7 +181,7 @@ def test_every_rank_stops_with_rank_0(check, root, monkeypatch):
         check()
 
 
-def test_runner_without_data_sets_in_its_config_is_warned(check, runner, caplog):
+def test_a_runner_without_datasets_in_its_config_gives_a_warning(check, runner, caplog):
     runner.cfg = Config(dict())
     check()
     assert 'checks nothing' in caplog.text

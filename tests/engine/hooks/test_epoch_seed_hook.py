@@ -17,7 +17,7 @@ from mcdrl_mmseg.engine.hooks.epoch_seed_hook import _seed_all, epoch_seed
 
 
 class Draws(Dataset):
-    """Samples that are random numbers, as of an augmentation."""
+    """Samples that are random numbers, like those of an augmentation."""
 
     def __len__(self):
         return 4
@@ -28,7 +28,7 @@ class Draws(Dataset):
 
 
 class Composition:
-    """Draws as a composition of albumentations 2 does, from generators of its own."""
+    """Draws from its own generators, as a composition of albumentations 2 does."""
 
     def __init__(self):
         self.generator, self.python_generator = (
@@ -102,7 +102,7 @@ def epochs(runner, wanted) -> list[torch.Tensor]:
 
 
 @pytest.mark.parametrize('num_workers', [0, 2])
-def test_resumed_run_draws_what_an_unbroken_one_draws(num_workers):
+def test_a_resumed_run_draws_the_same_numbers_as_an_uninterrupted_one(num_workers):
     unbroken = epochs(make_runner(num_workers=num_workers), [0, 1, 2])
     torch.rand(5)
     (resumed,) = epochs(make_runner(num_workers=num_workers), [2])
@@ -110,7 +110,7 @@ def test_resumed_run_draws_what_an_unbroken_one_draws(num_workers):
 
 
 @pytest.mark.parametrize('num_workers', [0, 2])
-def test_epochs_and_seeds_draw_differently(num_workers):
+def test_epochs_and_seeds_draw_different_numbers(num_workers):
     first, second = epochs(make_runner(num_workers=num_workers), [0, 1])
     (other,) = epochs(make_runner(seed=4, num_workers=num_workers), [0])
     for one, two in ((first, second), (first, other)):
@@ -119,14 +119,14 @@ def test_epochs_and_seeds_draw_differently(num_workers):
         )
 
 
-def test_workers_of_an_epoch_draw_differently():
+def test_the_workers_of_an_epoch_draw_different_numbers():
     (drawn,) = epochs(make_runner(num_workers=2), [0])
     assert len(set(drawn[:, 1:].flatten().tolist())) == 12
 
 
 @pytest.mark.parametrize('num_workers', [0, 2])
 @pytest.mark.parametrize('wrapped', [False, True])
-def test_steps_with_generators_of_their_own_are_seeded_as_the_others(
+def test_steps_with_their_own_generators_are_seeded_like_the_others(
     num_workers, wrapped
 ):
     def runner():
@@ -137,17 +137,17 @@ def test_steps_with_generators_of_their_own_are_seeded_as_the_others(
     unbroken = epochs(runner(), [0, 1])
     (resumed,) = epochs(runner(), [1])
     assert torch.equal(resumed, unbroken[1])
-    # Of two epochs, four images, two steps and two generators no two draw alike.
+    # Two epochs, four images, two steps and two generators: all numbers differ.
     assert len(set(torch.cat(unbroken)[:, 1:].flatten().tolist())) == 32
 
 
 def iteration_passes(runner, iterator, count) -> list[torch.Tensor]:
-    """What a loop of iterations draws in passes over the data, without an epoch."""
+    """The numbers that a loop of iterations draws in passes over the data."""
     runner.train_loop = MagicMock(spec=IterBasedTrainLoop, dataloader_iterator=iterator)
     hook = EpochSeedHook()
     hook.before_train(runner)
     hook.before_train_epoch(runner)
-    # A mock is a circle of references: within it torch waits 5 s for each data worker.
+    # A mock is a reference cycle, inside which torch waits 5 s for each data worker.
     runner.train_loop.dataloader_iterator = None
     batches = len(runner.train_dataloader)
     return [torch.cat([next(iterator) for _ in range(batches)]) for _ in range(count)]
@@ -155,7 +155,7 @@ def iteration_passes(runner, iterator, count) -> list[torch.Tensor]:
 
 @pytest.mark.parametrize('data', [Draws, StepsOfTheirOwn])
 @pytest.mark.parametrize('num_workers', [0, 2])
-def test_passes_of_a_loop_of_iterations_draw_differently(
+def test_the_passes_of_a_loop_of_iterations_draw_different_numbers(
     data, num_workers, monkeypatch
 ):
     monkeypatch.setattr('mmengine.runner.loops.time.sleep', lambda seconds: None)
@@ -180,15 +180,15 @@ class EagerIterator:
         return next(self._iterator)
 
 
-def test_workers_that_a_loop_has_started_already_are_seeded_too():
+def test_workers_that_a_loop_has_already_started_are_seeded_too():
     runner = make_runner(num_workers=2, data=StepsOfTheirOwn())
     iterator = EagerIterator(runner.train_dataloader)
     (drawn,) = iteration_passes(runner, iterator, 1)
-    # Of four images, two steps and two generators no two draw alike.
+    # Four images, two steps and two generators: all numbers differ.
     assert len(set(drawn[:, 1:].flatten().tolist())) == 16
 
 
-def test_albumentations_flips_independently_once_seeded():
+def test_the_flips_of_albumentations_are_independent_once_seeded():
     albumentations = pytest.importorskip('albumentations', minversion='1.4.21')
     flips = [albumentations.HorizontalFlip(p=0.5), albumentations.VerticalFlip(p=0.5)]
     data = SimpleNamespace(aug=albumentations.Compose(flips))
@@ -198,13 +198,13 @@ def test_albumentations_flips_independently_once_seeded():
     assert seen == {0, 3, 6, 9}
 
 
-def test_order_of_the_images_follows_the_runs_seed():
+def test_the_order_of_the_images_follows_the_seed_of_the_run():
     runner = make_runner(seed=3)
     EpochSeedHook().before_train(runner)
     assert runner.train_dataloader.sampler.seed == 3
 
 
-def test_configs_own_worker_seeding_still_runs_first():
+def test_a_worker_init_fn_of_the_config_is_still_called():
     calls = []
     runner = make_runner(num_workers=0)
     runner.train_dataloader.worker_init_fn = calls.append
@@ -218,7 +218,7 @@ def test_configs_own_worker_seeding_still_runs_first():
 
 
 @pytest.mark.parametrize(('persistent', 'warned'), [(True, True), (False, False)])
-def test_workers_that_outlive_an_epoch_are_warned_of(persistent, warned):
+def test_persistent_workers_give_a_warning(persistent, warned):
     runner = make_runner(num_workers=1, persistent=persistent)
     EpochSeedHook().before_train(runner)
     assert runner.logger.warning.called == warned
@@ -253,7 +253,7 @@ def trained(make_toy_runner, tmp_path):
     """Trains three epochs of two batches; returns the last checkpoint and the log.
 
     ``trained('name', counts)`` updates the weights after every so many batches;
-    ``start`` names the checkpoint of another run to go on from.
+    ``start`` names the checkpoint of another run to resume from.
     """
 
     def train(name: str, counts: int, start: str | None = None):
@@ -285,7 +285,7 @@ def moments(checkpoint) -> torch.Tensor:
 
 
 @pytest.mark.parametrize('counts', [1, 2])
-def test_resumed_run_with_accumulated_gradients_ends_as_the_unbroken_one(
+def test_a_resumed_run_with_accumulated_gradients_equals_an_uninterrupted_one(
     trained, counts
 ):
     unbroken, _ = trained('unbroken', counts)
@@ -297,8 +297,8 @@ def test_resumed_run_with_accumulated_gradients_ends_as_the_unbroken_one(
     assert steps == {6 // counts}
 
 
-def test_gradients_left_over_at_an_epochs_end_are_lost_and_said_to_be(trained):
-    """An update after three batches, an epoch of two: no checkpoint holds gradients."""
+def test_gradients_left_over_at_the_end_of_an_epoch_are_lost_with_a_warning(trained):
+    """Updates every three batches, epochs of two: checkpoints hold no gradients."""
     unbroken, _ = trained('unbroken', 3)
     resumed, log = trained('resumed', 3, 'unbroken/epoch_1.pth')
     assert 'the gradient of some iterations is lost' in log

@@ -43,7 +43,7 @@ def make_head(prompts, intervention=(), ratio=0.5, **arguments):
 
 
 def recording_visualizer():
-    """Its one backend records under the visualizer's own name."""
+    """A visualizer whose only backend is itself, so that its calls are recorded."""
     visualizer = MagicMock()
     visualizer._vis_backends = {'local': visualizer}
     return visualizer
@@ -86,7 +86,7 @@ def make_runner(paths, prompts):
 
 
 class Infos(list):
-    """A dataset as far as the hook looks at it."""
+    """A dataset with only the parts that the hook uses."""
 
     def get_data_info(self, index):
         return dict(self[index])
@@ -109,7 +109,7 @@ def sample_of(site, path, **extra):
 
 @torch.no_grad()
 def validate(hook, runner, paths, windows=1):
-    """A validation of one image a batch; returns the names of what was drawn."""
+    """Validate with one image per batch; return the names of the drawn pictures."""
     runner.visualizer.reset_mock()
     hook.before_val_epoch(runner)
     for number, (site, path) in enumerate(paths):
@@ -133,7 +133,9 @@ def test_images_of_every_site_and_the_profile_are_drawn(make_runner, paths):
         assert step == 1
 
 
-def test_images_of_one_name_in_folders_of_one_site_are_all_drawn(make_runner, paths):
+def test_images_with_the_same_name_in_different_folders_are_all_drawn(
+    make_runner, paths
+):
     runner, paths = make_runner(), [('all', path) for _, path in paths]
     runner.val_dataloader.dataset[:] = [
         dict(site=site, img_path=path) for site, path in paths
@@ -145,7 +147,7 @@ def test_images_of_one_name_in_folders_of_one_site_are_all_drawn(make_runner, pa
 
 
 @torch.no_grad()
-def test_maps_of_a_padded_input_are_drawn_where_the_image_lies(
+def test_maps_of_a_padded_input_are_cropped_to_the_image(
     make_runner, paths, monkeypatch
 ):
     drawn = []
@@ -172,13 +174,13 @@ def test_the_same_images_are_drawn_in_every_epoch(make_runner, paths):
     assert validate(hook, runner, paths[::-1]) == first
 
 
-def test_images_may_be_named(make_runner, paths):
+def test_images_to_draw_can_be_named(make_runner, paths):
     hook = MCDRLVisualizationHook(images=['b/0.png'])
     assert validate(hook, make_runner(), paths) == ['mcdrl_b_0', 'mcdrl_attention']
 
 
 @pytest.mark.parametrize(('name', 'count'), [('c/0.png', 0), ('0.png', 2)])
-def test_name_that_is_not_of_one_image_is_an_error_before_training(
+def test_a_name_that_does_not_match_one_image_is_an_error_before_training(
     make_runner, name, count
 ):
     with pytest.raises(
@@ -187,7 +189,9 @@ def test_name_that_is_not_of_one_image_is_an_error_before_training(
         MCDRLVisualizationHook(images=[name]).before_train(make_runner())
 
 
-def test_attention_by_site_is_the_mean_over_its_images(make_runner, paths, prompts):
+def test_the_logged_attention_of_a_site_is_the_mean_over_its_images(
+    make_runner, paths, prompts
+):
     head = make_head(prompts)
     runner = make_runner(head)
     validate(MCDRLVisualizationHook(), runner, paths)
@@ -205,7 +209,9 @@ def test_attention_by_site_is_the_mean_over_its_images(make_runner, paths, promp
     assert len(scalars) == 6
 
 
-def test_maps_are_those_of_the_forward_pass(make_runner, paths, prompts, monkeypatch):
+def test_the_drawn_maps_are_those_of_the_forward_pass(
+    make_runner, paths, prompts, monkeypatch
+):
     drawn = []
     monkeypatch.setattr(
         'mcdrl_mmseg.visualization.validation_picture.validation_picture',
@@ -231,7 +237,7 @@ class Figure:
         file.write(cv2.imencode('.png', np.zeros((2, 2, 3), np.uint8))[1].tobytes())
 
 
-def test_windows_of_one_image_are_averaged_and_have_no_map(
+def test_attention_of_several_windows_is_averaged_and_no_map_is_drawn(
     make_runner, paths, prompts, monkeypatch
 ):
     drawn = []
@@ -257,7 +263,7 @@ def test_windows_of_one_image_are_averaged_and_have_no_map(
     ('interval', 'epochs'), [(1, [1, 2, 3, 4, 5]), (2, [2, 4, 5]), (9, [5])]
 )
 @pytest.mark.parametrize('loop', [EpochBasedTrainLoop, IterBasedTrainLoop])
-def test_every_nth_validation_and_the_last_are_drawn(
+def test_only_every_nth_validation_and_the_last_are_drawn(
     make_runner, paths, interval, epochs, loop
 ):
     hook = MCDRLVisualizationHook(interval=interval)
@@ -269,11 +275,13 @@ def test_every_nth_validation_and_the_last_are_drawn(
     assert drawn == epochs
 
 
-def test_validation_outside_training_is_drawn(make_runner, paths):
+def test_a_validation_outside_training_is_drawn(make_runner, paths):
     assert validate(MCDRLVisualizationHook(interval=3), make_runner(loop=None), paths)
 
 
-def test_nothing_listens_to_a_forward_pass_that_is_not_drawn(make_runner, paths):
+def test_no_forward_hook_is_registered_for_a_validation_that_is_not_drawn(
+    make_runner, paths
+):
     hook = MCDRLVisualizationHook(interval=2)
     runner = make_runner(epoch=1)
     hook.before_train(runner)
@@ -284,13 +292,13 @@ def test_nothing_listens_to_a_forward_pass_that_is_not_drawn(make_runner, paths)
     runner._train_loop.epoch = 2
     hook.before_val_epoch(runner)
     assert sum(len(module._forward_hooks) for module in modules) == 2
-    # A validation that broke off, and then one that is not drawn.
+    # After an interrupted validation, one that is not drawn.
     runner._train_loop.epoch = 3
     hook.before_val_epoch(runner)
     assert not any(module._forward_hooks for module in modules)
 
 
-def test_nothing_listens_after_a_drawn_validation(make_runner, paths):
+def test_forward_hooks_are_removed_after_a_drawn_validation(make_runner, paths):
     runner = make_runner()
     validate(MCDRLVisualizationHook(), runner, paths)
     assert not any(module._forward_hooks for module in runner.model.modules())
@@ -299,7 +307,7 @@ def test_nothing_listens_after_a_drawn_validation(make_runner, paths):
 @pytest.mark.parametrize(
     'intervention', [dict(approximation='expectation'), dict(attend_to='self')]
 )
-def test_head_without_trained_attention_has_no_profile(
+def test_a_head_without_trained_attention_has_no_profile(
     make_runner, paths, prompts, intervention
 ):
     runner = make_runner(make_head(prompts, intervention))
@@ -310,7 +318,9 @@ def test_head_without_trained_attention_has_no_profile(
     runner.visualizer.add_scalars.assert_not_called()
 
 
-def test_model_without_the_head_is_warned_of_once_and_left_alone(make_runner, paths):
+def test_a_model_without_the_head_gives_one_warning_and_nothing_is_drawn(
+    make_runner, paths
+):
     runner = make_runner()
     runner.model = nn.ModuleDict({'head': nn.Linear(1, 1)})
     hook = MCDRLVisualizationHook()
@@ -323,7 +333,7 @@ def test_model_without_the_head_is_warned_of_once_and_left_alone(make_runner, pa
     runner.visualizer.add_image.assert_not_called()
 
 
-def test_run_without_validation_is_warned_of(make_runner):
+def test_a_run_without_validation_gives_a_warning(make_runner):
     runner = make_runner()
     runner.val_loop = runner.val_dataloader = None
     MCDRLVisualizationHook().before_train(runner)
@@ -331,11 +341,11 @@ def test_run_without_validation_is_warned_of(make_runner):
 
 
 @pytest.mark.parametrize('arguments', [dict(num_images=-1), dict(interval=0)])
-def test_numbers_out_of_range_are_an_error(arguments):
+def test_options_out_of_range_are_an_error(arguments):
     with pytest.raises(ValueError, match='MCDRLVisualizationHook: num_images='):
         MCDRLVisualizationHook(**arguments)
 
 
-def test_hook_is_registered():
+def test_the_hook_is_registered_with_its_defaults():
     hook = HOOKS.build(dict(type='MCDRLVisualizationHook', images='x.png'))
     assert (hook.num_images, hook.images, hook.interval) == (1, ['x.png'], 1)

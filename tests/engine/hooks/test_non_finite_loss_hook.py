@@ -30,7 +30,7 @@ class StateHook(Hook):
 
 @pytest.fixture
 def poison():
-    """Makes a toy model's loss NaN or infinite in some steps of it."""
+    """Makes the loss of a toy model NaN or infinite in some steps."""
 
     def poison(model, value=math.nan, steps=(BAD_STEP,), through='loss'):
         forward = model.forward
@@ -53,7 +53,7 @@ def poison():
 
 @pytest.fixture
 def toy(make_toy_runner, poison):
-    """Trains a toy of three epochs of two steps with the hook; gives states."""
+    """Trains a toy for three epochs of two steps with the hook; returns the runner."""
 
     def train(hook, states=None, **bad):
         runner = make_toy_runner(custom_hooks=[hook, states or StateHook()])
@@ -74,7 +74,9 @@ def assert_same(found, expected):
 
 @pytest.mark.reliability('fault', 'NaN or infinite loss: stop')
 @pytest.mark.parametrize('value', [math.nan, math.inf, -math.inf])
-def test_a_loss_that_is_not_finite_is_named_with_step_and_images(toy, tmp_path, value):
+def test_a_loss_that_is_not_finite_is_an_error_with_step_and_images(
+    toy, tmp_path, value
+):
     with pytest.raises(NonFiniteLossError) as error:
         toy(NonFiniteLossHook(), value=value)
     message = str(error.value)
@@ -95,7 +97,9 @@ def test_a_loss_that_is_not_finite_is_named_with_step_and_images(toy, tmp_path, 
     assert not math.isfinite(batch['losses']['loss_b'])
 
 
-def test_checkpoints_are_those_before_the_step(toy, make_toy_runner, tmp_path):
+def test_no_checkpoint_is_saved_after_a_loss_that_is_not_finite(
+    toy, make_toy_runner, tmp_path
+):
     with pytest.raises(NonFiniteLossError):
         toy(NonFiniteLossHook())
     names = {path.name for path in (tmp_path / 'run').glob('*.pth')}
@@ -104,7 +108,7 @@ def test_checkpoints_are_those_before_the_step(toy, make_toy_runner, tmp_path):
 
 @pytest.mark.reliability('fault', 'NaN or infinite loss: leave the batch out')
 @pytest.mark.parametrize('through', ['loss', 'image'])
-def test_a_batch_that_is_left_out_changes_nothing(toy, tmp_path, through):
+def test_a_skipped_batch_changes_neither_weights_nor_optimizer(toy, tmp_path, through):
     states = StateHook()
     runner = toy(NonFiniteLossHook(action='skip'), states, through=through)
     assert runner.iter == 6
@@ -118,7 +122,7 @@ def test_a_batch_that_is_left_out_changes_nothing(toy, tmp_path, through):
     assert 'The batch is skipped.' in log
 
 
-def test_a_hook_that_finds_nothing_changes_nothing(toy, make_toy_runner):
+def test_with_finite_losses_the_hook_does_not_change_the_training(toy, make_toy_runner):
     with_hook, without = StateHook(), StateHook()
     toy(NonFiniteLossHook(action='skip'), with_hook, steps=())
     make_toy_runner(custom_hooks=[without]).train()
@@ -126,9 +130,11 @@ def test_a_hook_that_finds_nothing_changes_nothing(toy, make_toy_runner):
         assert_same(with_hook.states[step], without.states[step])
 
 
-def test_a_gradient_that_is_not_finite_under_finite_losses_is_told(toy, tmp_path):
+def test_a_gradient_that_is_not_finite_is_an_error_even_if_the_losses_are_finite(
+    toy, tmp_path
+):
     class Root(torch.autograd.Function):
-        """Finite itself, with an infinite slope, as sqrt has at 0."""
+        """A finite value with an infinite gradient, as sqrt has at 0."""
 
         @staticmethod
         def forward(ctx, value):
@@ -157,13 +163,13 @@ def test_many_bad_batches_in_a_row_stop_the_run(toy):
 
 
 @pytest.mark.parametrize('options', [dict(action='warn'), dict(max_consecutive=0)])
-def test_options_without_sense_are_refused_with_their_name(options):
+def test_invalid_options_are_refused_with_their_name(options):
     with pytest.raises(ValueError, match=next(iter(options))):
         NonFiniteLossHook(**options)
 
 
-def test_loss_scaling_that_skips_a_step_is_no_fault(make_toy_runner):
-    # As GradScaler tells a fused optimizer, whose kernel skips the step itself.
+def test_a_step_that_loss_scaling_skips_is_not_an_error(make_toy_runner):
+    # As GradScaler does for a fused optimizer, whose kernel skips the step itself.
     hook = NonFiniteLossHook()
     weight = torch.nn.Parameter(torch.ones(2))
     weight.grad = torch.full((2,), math.inf)
@@ -209,7 +215,7 @@ def _train_on_rank(rank: int, folder: str, action: str) -> None:
 @pytest.mark.skipif(torch.cuda.is_available(), reason='forks after using torch')
 @pytest.mark.reliability('fault', 'NaN loss on one of two ranks')
 @pytest.mark.parametrize('action', ['stop', 'skip'])
-def test_all_ranks_drop_the_update_of_one(tmp_path, action):
+def test_all_ranks_drop_the_update_if_the_loss_of_one_is_not_finite(tmp_path, action):
     torch.multiprocessing.start_processes(
         _train_on_rank, (str(tmp_path), action), nprocs=2, start_method='fork'
     )

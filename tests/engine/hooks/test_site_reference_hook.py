@@ -20,7 +20,7 @@ PIPELINE = [
 
 
 class Data:
-    """Twelve noise images at site a, eleven at b; a has its first one twice."""
+    """Twelve noise images of site a, the first of them twice, and eleven of site b."""
 
     def __init__(self, folder) -> None:
         rng = np.random.default_rng(0)
@@ -65,7 +65,7 @@ def reference_of(meta) -> SiteReference:
     return SiteReference.from_text(meta[META_KEY], 'x.pth')
 
 
-def test_statistics_are_those_of_the_training_images_each_once(runner):
+def test_the_statistics_count_each_training_image_once(runner):
     reference = reference_of(saved(SiteReferenceHook(), runner))
     dictionary = runner.model.decode_head.dictionary
     assert reference.conditions == dictionary.prompts.confounder_names
@@ -91,12 +91,12 @@ def test_masks_are_not_read(runner):
     assert saved(SiteReferenceHook(), runner) == expected != {}
 
 
-def test_no_more_images_of_a_site_than_asked_for(runner):
+def test_images_per_site_limits_the_images_of_each_site(runner):
     hook = SiteReferenceHook(images_per_site=MIN_IMAGES)
     assert reference_of(saved(hook, runner)).counts.tolist() == [10, 10]
 
 
-def test_training_is_left_as_it_was(runner):
+def test_the_hook_changes_neither_model_nor_random_states(runner):
     torch.manual_seed(5)
     np.random.seed(5)
     before = {k: v.clone() for k, v in runner.model.state_dict().items()}
@@ -109,7 +109,7 @@ def test_training_is_left_as_it_was(runner):
     assert all(torch.equal(after[key], before[key]) for key in before)
 
 
-def test_statistics_are_those_of_the_averaged_weights_that_are_saved(runner):
+def test_the_statistics_are_computed_with_the_averaged_weights_that_are_saved(runner):
     model, average = runner.model, EMAHook()
     average.before_run(runner)
     plain = saved(SiteReferenceHook(), runner)
@@ -120,13 +120,13 @@ def test_statistics_are_those_of_the_averaged_weights_that_are_saved(runner):
     runner.hooks = [average]
     averaged = saved(SiteReferenceHook(), runner)
     assert all(torch.equal(v, before[k]) for k, v in model.state_dict().items())
-    # As of a model that is loaded from the checkpoint.
+    # The same as for a model that is loaded from the checkpoint.
     model.load_state_dict(average.ema_model.module.state_dict())
     runner.hooks = []
     assert averaged == saved(SiteReferenceHook(), runner) != plain
 
 
-def test_frozen_tower_is_run_once_and_a_trained_one_at_each_new_step(runner):
+def test_a_frozen_tower_is_run_once_and_a_trained_one_at_each_new_step(runner):
     backbone = runner.model.backbone
     data = runner.train_dataloader.dataset
     for trained, reads in ((False, 1), (True, 2)):
@@ -158,7 +158,7 @@ def test_frozen_tower_is_run_once_and_a_trained_one_at_each_new_step(runner):
         ),
     ],
 )
-def test_checkpoint_is_saved_without_statistics_and_the_log_says_why(
+def test_a_checkpoint_is_saved_without_statistics_and_the_log_gives_the_reason(
     runner, spoil, reason
 ):
     spoil(runner)
@@ -168,6 +168,6 @@ def test_checkpoint_is_saved_without_statistics_and_the_log_says_why(
     assert 'python -m mcdrl_lab site-reference CONFIG CHECKPOINT' in message
 
 
-def test_fewer_images_than_a_range_needs_are_refused():
+def test_too_small_an_images_per_site_is_refused():
     with pytest.raises(ValueError, match='images_per_site=9 must be at least 10'):
         SiteReferenceHook(images_per_site=9)

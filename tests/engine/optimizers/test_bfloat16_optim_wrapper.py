@@ -6,7 +6,7 @@ from torch import nn
 from mcdrl_mmseg.engine.optimizers import BFloat16OptimWrapper
 
 
-def test_bfloat16_wrapper_is_built_from_a_config_and_runs_forward_in_bfloat16():
+def test_the_bfloat16_wrapper_runs_the_forward_pass_in_bfloat16():
     init_default_scope('mmseg')
     model = nn.Module()
     model.layer = nn.Linear(2, 1)
@@ -26,7 +26,7 @@ def test_bfloat16_wrapper_is_built_from_a_config_and_runs_forward_in_bfloat16():
     assert model.layer(torch.ones(1, 2)).dtype == torch.float32
 
 
-def test_bfloat16_wrapper_saves_the_state_of_a_plain_one():
+def test_the_bfloat16_wrapper_saves_the_same_state_as_the_plain_one():
     states = []
     for kind in ('OptimWrapper', 'BFloat16OptimWrapper'):
         cfg = dict(type=kind, optimizer=dict(type='AdamW', lr=0.1))

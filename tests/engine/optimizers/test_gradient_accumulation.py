@@ -24,7 +24,7 @@ def model(repo_root):
     cfg = Config.fromfile(repo_root / _CONFIG)
     predictor = cfg.model.decode_head.predictor
     predictor.dropout_ratio = 0
-    # The mean over pixels; overlap losses are no means, and differ between parts.
+    # A mean over pixels; overlap losses are not means and differ between parts.
     predictor.loss_decode = dict(type='CrossEntropyLoss')
     with torch.random.fork_rng():
         torch.manual_seed(0)
@@ -39,7 +39,7 @@ def model(repo_root):
 
 @pytest.fixture(scope='module')
 def images():
-    """Four, all with lesion: the causal loss is a mean over such images of a part."""
+    """Four images, all with lesion: the causal loss is a mean over such images."""
     pixels = torch.randn(4, 3, 64, 64, generator=torch.Generator().manual_seed(1))
     samples = []
     for number, classes in enumerate([('polyp',)] * 4):
@@ -72,7 +72,7 @@ def updated(model, images, parts, gates, accumulative_counts):
 _WHOLE, _HALVES = [slice(0, 4)], [slice(0, 2), slice(2, 4)]
 
 
-def test_two_halves_move_the_weights_as_the_whole_batch_does(model, images):
+def test_two_accumulated_halves_update_the_weights_like_the_whole_batch(model, images):
     whole = updated(model, images, _WHOLE, [1.0], 1)
     halves = updated(model, images, _HALVES, [1.0, 1.0], 2)
     start = dict(model.named_parameters())
@@ -82,7 +82,9 @@ def test_two_halves_move_the_weights_as_the_whole_batch_does(model, images):
     assert any(not torch.equal(whole[name], start[name]) for name in start)
 
 
-def test_gate_that_opens_within_a_step_holds_for_its_part_alone(model, images):
+def test_a_gate_that_opens_within_a_step_affects_only_its_part_of_the_batch(
+    model, images
+):
     both = updated(model, images, _HALVES, [0.0, 1.0], 2)
     closed = updated(model, images, _HALVES[:1], [0.0], 1)
     opened = updated(model, images, _HALVES[1:], [1.0], 1)

@@ -1,4 +1,4 @@
-"""Batches normalised at once against MMSegmentation's, image by image."""
+"""Batches normalised at once, against MMSegmentation, which does it by image."""
 
 import pytest
 import torch
@@ -65,7 +65,7 @@ def assert_same(found: dict, expected: dict) -> None:
     ],
     ids=['CLIP', 'the other way', 'not normalised', 'of a size', 'above a size'],
 )
-def test_it_is_that_of_mmseg_to_the_last_bit(settings, stacked):
+def test_quick_preprocessing_equals_that_of_mmseg_to_the_last_bit(settings, stacked):
     preprocessor = SegDataPreProcessor(**settings)
     expected = preprocessor(batch(), training=True)
     assert len(stacked) == 1
@@ -75,10 +75,10 @@ def test_it_is_that_of_mmseg_to_the_last_bit(settings, stacked):
     assert_same(found, expected)
 
 
-def test_one_channel_is_not_swapped(stacked):
+def test_the_channels_of_one_channel_images_are_not_swapped(stacked):
     settings = dict(mean=[9], std=[2], bgr_to_rgb=False, size_divisor=1)
     preprocessor = SegDataPreProcessor(**settings)
-    # As either mmseg calls it.
+    # The names in both versions of mmseg.
     preprocessor._channel_conversion = preprocessor.channel_conversion = True
     expected = preprocessor(batch(channels=1), training=True)
     with quick_batch_preprocessing():
@@ -87,7 +87,7 @@ def test_one_channel_is_not_swapped(stacked):
 
 
 @pytest.mark.parametrize('name', ['channel_conversion', '_channel_conversion'])
-def test_channels_are_swapped_by_what_either_mmseg_calls_it(name):
+def test_channels_are_swapped_under_the_attribute_name_of_either_mmseg_version(name):
     preprocessor = SegDataPreProcessor(**CLIP)
     expected = preprocessor(batch(), training=True)
     vars(preprocessor).pop('_channel_conversion', None)
@@ -97,7 +97,7 @@ def test_channels_are_swapped_by_what_either_mmseg_calls_it(name):
         assert_same(preprocessor(batch(), training=True), expected)
 
 
-def test_the_batch_itself_stays_as_it_is():
+def test_the_given_batch_is_not_changed():
     given = batch()
     with quick_batch_preprocessing():
         SegDataPreProcessor(**CLIP)(given, training=True)
@@ -115,7 +115,7 @@ def test_the_batch_itself_stays_as_it_is():
     ],
     ids=['two sizes', 'padded by a divisor', 'padded to a size', 'edges'],
 )
-def test_what_needs_padding_is_left_to_mmseg(settings, data, stacked):
+def test_batches_that_need_padding_are_left_to_mmseg(settings, data, stacked):
     preprocessor = SegDataPreProcessor(**settings)
     expected = preprocessor(batch(**data), training=True)
     with quick_batch_preprocessing():
@@ -123,7 +123,7 @@ def test_what_needs_padding_is_left_to_mmseg(settings, data, stacked):
     assert len(stacked) == 2
 
 
-def test_grey_images_take_the_mean_of_each_of_three_channels_as_in_mmseg():
+def test_grey_images_are_normalised_to_three_channels_as_in_mmseg():
     preprocessor = SegDataPreProcessor(**CLIP)
     expected = preprocessor(batch(channels=1), training=True)
     assert expected['inputs'].shape[1] == 3
@@ -141,7 +141,7 @@ def test_inference_is_left_to_mmseg(monkeypatch):
     assert calls == [(dict(inputs=[]), False)]
 
 
-def test_what_mmseg_refuses_is_refused():
+def test_settings_that_mmseg_refuses_are_refused():
     with (
         quick_batch_preprocessing(),
         pytest.raises(AssertionError, match='only one of'),
@@ -149,7 +149,7 @@ def test_what_mmseg_refuses_is_refused():
         SegDataPreProcessor(size=(6, 8), size_divisor=2)(batch(), training=True)
 
 
-def test_after_the_block_it_is_mmsegs_again_also_after_an_error():
+def test_the_forward_pass_of_mmseg_is_restored_even_after_an_error():
     stock = SegDataPreProcessor.forward
     with pytest.raises(KeyError), quick_batch_preprocessing():
         assert SegDataPreProcessor.forward is not stock

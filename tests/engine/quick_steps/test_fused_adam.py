@@ -1,4 +1,4 @@
-"""Fused steps against torch's plain ones, and what a checkpoint holds of them."""
+"""Fused steps against torch's plain ones, and their state in checkpoints."""
 
 import copy
 from types import SimpleNamespace
@@ -28,7 +28,7 @@ def trained(optimizer_class, steps: int = 5, fused: bool = False, **options):
 
 @pytest.mark.parametrize('options', [{}, dict(amsgrad=True, weight_decay=0.1)])
 @pytest.mark.parametrize('optimizer_class', [Adam, AdamW])
-def test_weights_are_those_of_plain_steps(optimizer_class, options, monkeypatch):
+def test_weights_equal_those_of_plain_steps(optimizer_class, options, monkeypatch):
     found, optimizer = trained(optimizer_class, fused=True, **options)
     assert all(group['fused'] for group in optimizer.param_groups)
     expected, plain = trained(optimizer_class, foreach=False, **options)
@@ -37,7 +37,7 @@ def test_weights_are_those_of_plain_steps(optimizer_class, options, monkeypatch)
 
 
 class _OwnAdam(Adam):
-    """With a step of its own, as far as anyone knows."""
+    """A subclass, which may have a step of its own."""
 
 
 @pytest.mark.parametrize(
@@ -51,14 +51,14 @@ class _OwnAdam(Adam):
     ],
     ids=['SGD', 'subclass', 'foreach', 'not fused', 'differentiable'],
 )
-def test_other_optimizers_and_what_was_chosen_are_left_alone(optimizer_class, options):
+def test_other_optimizers_and_explicit_choices_are_left_alone(optimizer_class, options):
     optimizer = optimizer_class([torch.zeros(1, requires_grad=True)], lr=1, **options)
     before = copy.deepcopy(optimizer.param_groups[0])
     assert not use_fused_step(optimizer)
     assert optimizer.param_groups[0] == before
 
 
-def test_all_groups_or_none():
+def test_either_all_parameter_groups_are_fused_or_none():
     weights = [torch.zeros(1, requires_grad=True, dtype=dtype) for dtype in _TYPES]
     optimizer = Adam([dict(params=[weight]) for weight in weights])
     assert not use_fused_step(optimizer)
@@ -77,7 +77,7 @@ def wrapped(optimizer: Optimizer, several: bool) -> OptimWrapper | OptimWrapperD
 
 
 @pytest.mark.parametrize('several', [False, True])
-def test_a_checkpoint_is_that_of_plain_steps(several):
+def test_a_checkpoint_equals_that_of_plain_steps(several):
     optimizer = Adam([torch.zeros(2, requires_grad=True)])
     runner = SimpleNamespace(optim_wrapper=wrapped(optimizer, several))
     plain = copy.deepcopy(runner.optim_wrapper.state_dict())
@@ -87,11 +87,11 @@ def test_a_checkpoint_is_that_of_plain_steps(several):
     checkpoint = dict(optimizer=runner.optim_wrapper.state_dict())
     hook.before_save_checkpoint(runner, checkpoint)
     assert checkpoint['optimizer'] == plain
-    # The optimizer itself goes on as it was.
+    # The optimizer itself is still fused.
     assert optimizer.param_groups[0]['fused'] is True
 
 
-def test_a_choice_of_the_users_stays_in_the_checkpoint():
+def test_a_choice_of_the_user_stays_in_the_checkpoint():
     optimizer = Adam([torch.zeros(2, requires_grad=True)], fused=True)
     runner = SimpleNamespace(optim_wrapper=OptimWrapper(optimizer))
     hook = FusedAdamHook()
@@ -101,7 +101,7 @@ def test_a_choice_of_the_users_stays_in_the_checkpoint():
     assert checkpoint['optimizer']['param_groups'][0]['fused'] is True
 
 
-def test_a_checkpoint_without_optimizer_is_left_alone():
+def test_a_checkpoint_without_optimizer_is_not_changed():
     optimizer = Adam([torch.zeros(2, requires_grad=True)])
     runner = SimpleNamespace(optim_wrapper=OptimWrapper(optimizer))
     hook = FusedAdamHook()
@@ -111,7 +111,7 @@ def test_a_checkpoint_without_optimizer_is_left_alone():
     assert checkpoint == dict(state_dict={})
 
 
-def test_resumed_steps_are_those_of_unbroken_ones():
+def test_resumed_steps_equal_uninterrupted_ones():
     whole, _ = trained(AdamW, steps=4, fused=True)
     net, optimizer = trained(AdamW, steps=2, fused=True)
     state = copy.deepcopy(optimizer.state_dict())
@@ -130,7 +130,7 @@ def test_resumed_steps_are_those_of_unbroken_ones():
         assert torch.equal(net.state_dict()[name], weight), name
 
 
-def test_a_torch_without_the_kernel_is_left_alone(monkeypatch):
+def test_a_torch_without_the_fused_kernel_keeps_plain_steps(monkeypatch):
     def refuse(*args, **kwargs):
         raise RuntimeError('`fused=True` requires all the params to be on a GPU')
 

@@ -20,7 +20,7 @@ from mcdrl_mmseg.engine.quick_steps.logit_upsampling import (
     'sides',
     [((3, 5), (12, 20)), ((1, 4), (9, 31)), ((7, 2), (28, 8)), ((4, 4), (4, 4))],
 )
-def test_values_and_gradients_are_those_of_torch(sides, layout):
+def test_values_and_gradients_equal_those_of_torch(sides, layout):
     small, large = sides
     torch.manual_seed(0)
     maps = torch.randn(2, 3, *small, dtype=torch.float64)
@@ -36,13 +36,13 @@ def test_values_and_gradients_are_those_of_torch(sides, layout):
     assert_close(*results)
 
 
-def test_a_line_of_two_values_by_hand():
+def test_a_line_of_two_values_equals_that_worked_out_by_hand():
     # Centres of 8 pixels lie at -0.375, -0.125, 0.125, ... of the two values.
     maps = torch.tensor([[[[0.0, 8.0]]]])
     assert upsample_bilinear(maps, (1, 8)).tolist() == [[[[0, 0, 1, 3, 5, 7, 8, 8]]]]
 
 
-def test_autocast_does_not_round_it():
+def test_upsampling_stays_in_float32_under_autocast():
     maps = torch.randn(1, 2, 3, 3)
     with torch.autocast('cpu', torch.bfloat16):
         assert_close(
@@ -55,7 +55,7 @@ def test_autocast_does_not_round_it():
 
 @pytest.fixture
 def stock_calls(monkeypatch):
-    """Sizes that mmseg's ``resize`` was asked for."""
+    """The sizes in calls of mmseg's ``resize``."""
     calls = []
 
     def noted(*args, **kwargs):
@@ -91,7 +91,7 @@ def loss_and_gradient(head: FCNHead) -> tuple[torch.Tensor, torch.Tensor]:
     return loss, gradient
 
 
-def test_a_head_trains_by_it_alike(head, stock_calls):
+def test_a_head_has_the_same_loss_and_gradient_as_with_mmseg(head, stock_calls):
     expected = loss_and_gradient(head)
     assert len(stock_calls) == 1
     with quick_logit_upsampling():
@@ -100,7 +100,7 @@ def test_a_head_trains_by_it_alike(head, stock_calls):
     assert_close(found, expected)
 
 
-def test_after_the_block_heads_use_mmsegs_again_also_after_an_error(head, stock_calls):
+def test_the_upsampling_of_mmseg_is_restored_even_after_an_error(head, stock_calls):
     with pytest.raises(KeyError), quick_logit_upsampling():
         raise KeyError
     loss_and_gradient(head)
@@ -108,7 +108,7 @@ def test_after_the_block_heads_use_mmsegs_again_also_after_an_error(head, stock_
 
 
 @torch.no_grad()
-def test_a_validation_predicts_as_a_test_to_the_last_bit(head, stock_calls):
+def test_a_validation_predicts_the_same_as_a_test_to_the_last_bit(head, stock_calls):
     maps, meta = [torch.randn(1, 3, 5, 5)], [dict(img_shape=(40, 40))]
     expected = head.eval().predict(maps, meta, None)
     with quick_logit_upsampling():
@@ -126,7 +126,7 @@ def test_a_validation_predicts_as_a_test_to_the_last_bit(head, stock_calls):
     ],
     ids=['less than fourfold', 'nearest', 'aligned corners', 'by a factor'],
 )
-def test_all_else_is_left_to_mmseg(change, stock_calls):
+def test_other_kinds_of_resizing_are_left_to_mmseg(change, stock_calls):
     maps = torch.randn(1, 2, 3, 3, requires_grad=True)
     arguments = dict(input=maps, size=(12, 12), mode='bilinear', align_corners=False)
     with quick_logit_upsampling():

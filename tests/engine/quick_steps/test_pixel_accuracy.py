@@ -29,7 +29,7 @@ def drawn(classes: int, ignored: float = 0.3) -> tuple[torch.Tensor, torch.Tenso
 
 @pytest.mark.parametrize('ignored', [0.0, 0.3, 1.0], ids=['none', 'some', 'all'])
 @pytest.mark.parametrize('classes', [2, 6])
-def test_it_is_that_of_mmseg(classes, ignored):
+def test_the_quick_accuracy_equals_that_of_mmseg(classes, ignored):
     logits, labels = drawn(classes, ignored)
     expected = accuracy(logits, labels, ignore_index=IGNORED)
     assert_close(pixel_accuracy(logits, labels, IGNORED), expected)
@@ -41,7 +41,7 @@ def test_a_class_can_be_ignored():
     assert_close(pixel_accuracy(logits, labels, 2), expected)
 
 
-def test_half_precision_counts_as_far_as_any():
+def test_pixels_are_counted_exactly_in_half_precision():
     logits = torch.zeros(1, 2, 300, 300, dtype=torch.bfloat16)
     logits[:, 1] = 1
     labels = torch.ones(1, 300, 300, dtype=torch.long)
@@ -61,7 +61,7 @@ def losses_of(head: FCNHead) -> dict[str, torch.Tensor]:
 
 @pytest.fixture
 def head():
-    """A stock head, of which each pass gives the same."""
+    """A stock head whose passes all give the same result."""
     torch.manual_seed(0)
     return FCNHead(
         in_channels=3,
@@ -87,7 +87,9 @@ def stock_calls(monkeypatch):
     return calls
 
 
-def test_a_head_logs_the_same_without_a_call_of_mmsegs(head, stock_calls):
+def test_a_head_logs_the_same_without_a_call_of_the_accuracy_of_mmseg(
+    head, stock_calls
+):
     expected = losses_of(head)
     assert len(stock_calls) == 1
     with quick_pixel_accuracy():
@@ -97,7 +99,7 @@ def test_a_head_logs_the_same_without_a_call_of_mmsegs(head, stock_calls):
     assert found['loss_ce'].item() == expected['loss_ce'].item()
 
 
-def test_after_the_block_heads_use_mmsegs_again_also_after_an_error(head, stock_calls):
+def test_the_accuracy_of_mmseg_is_restored_even_after_an_error(head, stock_calls):
     with pytest.raises(KeyError), quick_pixel_accuracy():
         raise KeyError
     losses_of(head)

@@ -35,14 +35,14 @@ def maps() -> list[torch.Tensor]:
 
 
 def step(head: SegformerHead, maps: list[torch.Tensor]) -> list[torch.Tensor]:
-    """Logits, gradients and statistics of a step of a copy."""
+    """Logits, gradients and statistics after one step of a copy."""
     head = copy.deepcopy(head).double().train()
     logits = head(maps)
     logits.square().mean().backward()
     return [logits, *(weight.grad for weight in head.parameters()), *head.buffers()]
 
 
-def test_a_step_is_the_same_with_less_arithmetic(head, maps):
+def test_a_step_has_the_same_result_with_fewer_operations(head, maps):
     usual, expected = count_flops(lambda: step(head, maps)), step(head, maps)
     with quick_segformer_fusion():
         own, found = count_flops(lambda: step(head, maps)), step(head, maps)
@@ -51,7 +51,7 @@ def test_a_step_is_the_same_with_less_arithmetic(head, maps):
 
 
 @torch.no_grad()
-def test_a_validation_predicts_as_a_test_to_the_last_bit(head, maps):
+def test_a_validation_predicts_the_same_as_a_test_to_the_last_bit(head, maps):
     maps = [level.float() for level in maps]
     expected = head.eval()(maps)
     with quick_segformer_fusion():
@@ -59,14 +59,14 @@ def test_a_validation_predicts_as_a_test_to_the_last_bit(head, maps):
 
 
 class _WiderFusion(SegformerHead):
-    """Fuses three by three positions, behind the forward that it has inherited."""
+    """Fuses three by three positions, with the inherited forward pass."""
 
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
         self.fusion_conv.conv = torch.nn.Conv2d(24, 8, 3, padding=1)
 
 
-def test_a_class_of_its_own_keeps_its_forward(maps):
+def test_a_subclass_keeps_its_own_result(maps):
     torch.manual_seed(0)
     head = _WiderFusion(
         in_channels=list(WIDTHS),
@@ -82,17 +82,17 @@ def test_a_class_of_its_own_keeps_its_forward(maps):
         assert_close(step(head, maps), expected, rtol=0, atol=0)
 
 
-def test_a_pruned_convolution_has_the_weight_that_its_hook_computes(head, maps):
+def test_a_pruned_convolution_uses_the_weight_that_its_hook_computes(head, maps):
     head.double().train()
     prune.random_unstructured(head.fusion_conv.conv, 'weight', amount=0.5)
-    # As after a step: the weight that stands there is out of date.
+    # As after a step: the stored weight is out of date.
     head.fusion_conv.conv.weight_orig.data.normal_()
     with quick_segformer_fusion():
         found = head(maps)
     assert torch.equal(found, head(maps))
 
 
-def test_after_the_block_it_is_mmsegs_again_also_after_an_error():
+def test_the_forward_pass_of_mmseg_is_restored_even_after_an_error():
     stock = SegformerHead.forward
     with pytest.raises(KeyError), quick_segformer_fusion():
         assert SegformerHead.forward is not stock
