@@ -14,25 +14,25 @@ REPO_ROOT = Path(__file__).resolve().parents[1]
 DATA_FOLDER = Path('shared/data/endoscopy_sites')
 
 
-# Of glibc alone.
+# Only glibc has it.
 _LIBRARY = ctypes.CDLL(None) if sys.platform.startswith('linux') else None
 _GIVE_BACK = getattr(_LIBRARY, 'malloc_trim', None)
-# Bytes left since memory was last given back: worth the 0.1 s of a search for garbage.
+# Bytes held since memory was last returned that are worth a collection of 0.1 s.
 _MUCH = 100_000_000
 _BYTES_KEPT = pytest.StashKey[int]()
 
 
 def pytest_collection_finish() -> None:
-    """Leave what is imported out of every later search for garbage.
+    """Exclude all that is imported from later garbage collections.
 
-    PyTorch, MMSegmentation and their like are a million objects, which stay.
+    PyTorch, MMSegmentation and others are a million objects, which stay.
     """
     gc.collect()
     gc.freeze()
 
 
 def _resident_bytes() -> int:
-    """Memory that the process holds; 0 where Linux does not say it."""
+    """Memory of the process in bytes; 0 where ``/proc`` does not report it."""
     try:
         pages = Path('/proc/self/statm').read_text().split()[1]
     except OSError:
@@ -44,18 +44,17 @@ def _resident_bytes() -> int:
 def pytest_runtest_protocol(
     item: pytest.Item, nextitem: pytest.Item | None
 ) -> Iterator:
-    """Free what tests made, and hand it back to the system.
+    """Free what tests made, and return the memory to the system.
 
-    Models hold themselves in circles, and the C library keeps what is freed. That is
-    done after each file, and between tests that left much. At the end of a fixture it
-    would be too early: pytest still holds the values that the last test was given.
+    Models are reference cycles, and the C library keeps freed memory. This is done
+    after each file, and between tests that left much memory. The end of a fixture would
+    be too early: pytest still holds the values that were passed to the last test.
 
-    What is left after a file stays, as what was imported before does. MMEngine searches
-    for garbage whenever it builds a dataset: for 0.4 s each, once many files have been
-    tested.
+    What is left after a file is excluded from later collections too. MMEngine collects
+    garbage whenever it builds a dataset, which would take 0.4 s each after many files.
 
-    MMEngine's loggers end with their test. They hold its output, which ``capsys``
-    closes: a later test that logged would find an error in its own output.
+    MMEngine's loggers are dropped with their test. They hold its output, which
+    ``capsys`` closes: a later test that logs would find an error in its own output.
     """
     kept = item.session.stash
     kept.setdefault(_BYTES_KEPT, _resident_bytes())
@@ -80,7 +79,7 @@ def repo_root() -> Path:
 
 @pytest.fixture(scope='session')
 def data_root() -> Path:
-    """The six real sites; tests that ask for it are skipped where it is absent."""
+    """The six real sites; tests that use them are skipped if they are absent."""
     named = os.environ.get('MCDRL_DATA_ROOT')
     root = (Path(named) if named else REPO_ROOT.parent / DATA_FOLDER).resolve()
     if not (root / 'manifest.csv').is_file():
@@ -90,7 +89,7 @@ def data_root() -> Path:
 
 @pytest.fixture(scope='module')
 def _chromium(tmp_path_factory) -> Iterator:
-    """One browser for a file: a start takes longer than what most tests do with it."""
+    """One browser per file: its start takes longer than most tests."""
     program, driver = shutil.which('chromium'), shutil.which('chromedriver')
     if program is None or driver is None:
         pytest.skip('no Chromium: apt-get install chromium chromium-driver')
@@ -115,7 +114,7 @@ def _chromium(tmp_path_factory) -> Iterator:
         options.add_argument(argument)
     service = webdriver.ChromeService(executable_path=driver)
     with pytest.MonkeyPatch.context() as patch:
-        # The driver is on the machine; Selenium need not look for one on the network.
+        # The driver is installed; Selenium need not look for one on the network.
         patch.setenv('SE_OFFLINE', 'true')
         chrome = webdriver.Chrome(options=options, service=service)
     with chrome:
@@ -125,10 +124,10 @@ def _chromium(tmp_path_factory) -> Iterator:
 
 @pytest.fixture
 def browser(_chromium):
-    """A headless Chromium, driven by Selenium; tests are skipped where there is none.
+    """A headless Chromium, driven by Selenium; without one, tests are skipped.
 
-    It has a profile of its own, and its console's messages can be read by
-    ``browser.get_log('browser')``. It is as if it had just been started.
+    It has its own profile, and its console messages can be read with
+    ``browser.get_log('browser')``. Its state is that of a newly started browser.
     """
     _chromium.execute_cdp_cmd('Emulation.clearDeviceMetricsOverride', {})
     _chromium.execute_cdp_cmd('Network.clearBrowserCache', {})

@@ -1,4 +1,4 @@
-"""Run every test marked ``reliability`` and write what came of them into the page.
+"""Run every test marked ``reliability`` and write the results into the page.
 
 Usage: make reliability, or with two workers make reliability
 PYTEST_ARGS='-n 2 --dist loadfile'. A test is marked by
@@ -50,7 +50,7 @@ class Row:
 
     @property
     def result(self) -> str:
-        """As ``3 of 3``, and how many were skipped."""
+        """Passed of run cases, as ``3 of 3``, and the number of skipped ones."""
         ran = self.outcomes['passed'] + self.outcomes['failed']
         skipped = self.outcomes['skipped']
         return f'{self.outcomes["passed"]} of {ran}' + (
@@ -58,7 +58,7 @@ class Row:
         )
 
     def markdown(self) -> str:
-        """The line, up to the result."""
+        """The line without the result."""
         return f'| {self.what} | `{self.test}` |'
 
 
@@ -75,7 +75,7 @@ def row_of(item: pytest.Item) -> Row | None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator:
-    """Say in a report which line it belongs to, for it may be made in a worker."""
+    """Record in a report which line it belongs to, as it may come from a worker."""
     report = yield
     row = row_of(item)
     if row is not None:
@@ -84,14 +84,14 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator:
 
 
 class Recorder:
-    """A pytest plugin that keeps how marked tests end."""
+    """A pytest plugin that records how marked tests end."""
 
     def __init__(self) -> None:
         self._rows: dict[str, Row] = {}
 
     @property
     def rows(self) -> list[Row]:
-        """In the order of files; those of a file in the order of its tests."""
+        """The lines in the order of files, and of the tests within a file."""
         return sorted(
             self._rows.values(), key=lambda row: Path(row.test.partition('::')[0]).parts
         )
@@ -105,7 +105,7 @@ class Recorder:
 
 
 def tables(rows: list[Row]) -> str:
-    """The tables of all kinds, each after its heading and counts."""
+    """The tables of all kinds, each with its heading and counts."""
     by_kind = defaultdict(list)
     for row in rows:
         by_kind[row.kind].append(row)
@@ -131,7 +131,7 @@ def main() -> int:
     """Run the tests, write the page and print the tables."""
     os.chdir(ROOT)
     recorder = Recorder()
-    # By name, so that workers of `-n 2` have this module's hook too.
+    # By name, so that the workers of `-n 2` also use the hook of this module.
     sys.path.insert(0, str(Path(__file__).parent))
     arguments = ['-p', Path(__file__).stem, '-m', 'reliability', '-q', *sys.argv[1:]]
     code = pytest.main(arguments, plugins=[recorder])

@@ -11,7 +11,7 @@ from shared_imports import printed_after
 
 from mcdrl_mmseg import compat
 
-# Loads compat.py alone: importing the package would do the work already.
+# Loads compat.py alone: importing the package would already do its work.
 LOAD_COMPAT = f"""
 import importlib.util, json, sys
 spec = importlib.util.spec_from_file_location('compat', {compat.__file__!r})
@@ -20,7 +20,7 @@ spec.loader.exec_module(compat)
 """
 
 
-# What is tested of it where nothing was done before, each in a process of its own.
+# Programs that use it when nothing was done before, each in its own process.
 PROGRAMS = {
     'extension loads': """
 compat._extension_loads = lambda folder: True
@@ -68,7 +68,7 @@ def test_nothing_is_declared_once_torchvision_is_imported():
     assert compat.declare_torchvision_operators() == ()
 
 
-def test_nothing_is_declared_where_the_extension_loads(printed):
+def test_nothing_is_declared_if_the_extension_loads(printed):
     declared, known = printed['extension loads']
     assert declared == []
     assert not known
@@ -87,11 +87,11 @@ def test_operators_of_an_unloadable_extension_are_declared_once(printed):
     )
 
 
-def test_torchvision_imports_after_the_call(printed):
+def test_torchvision_can_be_imported_after_the_operators_are_declared(printed):
     assert printed['torchvision']
 
 
-def test_extension_of_another_build_does_not_count_as_loading(tmp_path):
+def test_a_missing_or_invalid_extension_does_not_count_as_loading(tmp_path):
     assert not compat._extension_loads(tmp_path)
     (tmp_path / '_C.so').write_bytes(b'not a shared library')
     assert not compat._extension_loads(tmp_path)
@@ -105,7 +105,7 @@ def loaded_safely(content):
 
 
 def message_hub() -> dict:
-    """What MMEngine keeps beside the weights of a checkpoint."""
+    """What MMEngine stores beside the weights of a checkpoint."""
     history = HistoryBuffer([1.0, 2.0], [1, 3])
     scalars = {'dice': np.float64(0.5), 'iter': np.int64(3), 'ok': np.bool_(True)}
     return {'loss': history, **scalars}
@@ -138,7 +138,7 @@ def test_safe_loading_reads_mmengine_checkpoints_once_allowed(nothing_allowed):
     assert content['ok']
 
 
-def test_allowing_twice_adds_nothing():
+def test_allowing_mmengine_checkpoints_twice_adds_nothing():
     compat.allow_mmengine_checkpoints()
     assert compat.allow_mmengine_checkpoints() == ()
 
@@ -169,7 +169,7 @@ def test_safe_loading_still_refuses_everything_else(nothing_allowed, content):
         loaded_safely({'object': content})
 
 
-def test_mmpretrain_imports_beside_transformers_5_and_pycocotools(printed):
+def test_mmpretrain_can_be_imported_with_transformers_5(printed):
     pytest.importorskip('mmpretrain')
     pytest.importorskip('transformers', reason='the extra [hf] is not installed')
     left_out, built = printed['mmpretrain']
@@ -177,7 +177,7 @@ def test_mmpretrain_imports_beside_transformers_5_and_pycocotools(printed):
     assert (left_out, built) == (new, True)
 
 
-def test_multimodal_models_stay_where_mmpretrain_is_imported_already(monkeypatch):
+def test_multimodal_models_are_kept_if_mmpretrain_is_already_imported(monkeypatch):
     monkeypatch.setitem(sys.modules, 'mmpretrain', object())
     monkeypatch.setattr(compat, '_transformers_is_new', lambda: True)
     assert not compat.leave_out_multimodal_models()

@@ -1,4 +1,4 @@
-"""Every registered class shows in its docstring how a config uses it."""
+"""The docstring of every registered class shows how a config uses it."""
 
 import ast
 import doctest
@@ -28,7 +28,7 @@ def all_registries() -> Iterator[Registry]:
 
 
 REGISTERED = {
-    # By the class's own name: an old one may be registered beside it.
+    # By the class's own name: it may also be registered under an older name.
     cls.__name__: cls
     for registry in all_registries()
     for cls in registry.module_dict.values()
@@ -51,7 +51,7 @@ def example_of(cls: type) -> str:
 
 
 def components(tree: ast.AST) -> Iterator[tuple[str, set[str]]]:
-    """Type and further keys of every ``dict(type='...', ...)``."""
+    """Type and other keys of every ``dict(type='...', ...)``."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and getattr(node.func, 'id', '') == 'dict':
             values = {key.arg: key.value for key in node.keywords}
@@ -60,7 +60,7 @@ def components(tree: ast.AST) -> Iterator[tuple[str, set[str]]]:
 
 
 def accepted_arguments(cls: type) -> set[str] | None:
-    """Keys that a config of the class may have; None if any."""
+    """Keys that a config of the class may have; None if any key is allowed."""
     names: set[str] = set()
     for ancestor in inspect.getmro(cls):
         if '__init__' not in vars(ancestor):
@@ -76,7 +76,7 @@ def accepted_arguments(cls: type) -> set[str] | None:
     return None
 
 
-def test_every_part_of_the_plug_in_is_found():
+def test_registered_classes_of_every_kind_are_found():
     for name in (
         'CausalInterventionHead',
         'CLIPVisionBackbone',
@@ -94,7 +94,7 @@ def test_every_part_of_the_plug_in_is_found():
 
 
 @pytest.mark.parametrize('name', sorted(REGISTERED))
-def test_registered_class_has_an_example_that_names_it(name):
+def test_every_registered_class_has_an_example_that_names_it(name):
     tree = ast.parse(example_of(REGISTERED[name]))
     assert tree.body
     named = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)}
@@ -102,7 +102,7 @@ def test_registered_class_has_an_example_that_names_it(name):
 
 
 @pytest.mark.parametrize('name', sorted(REGISTERED))
-def test_example_has_only_arguments_that_exist(name):
+def test_examples_have_only_existing_types_and_arguments(name):
     for component, keys in components(ast.parse(example_of(REGISTERED[name]))):
         assert component in FOUND_BY_NAME, f'nothing is registered as {component}'
         accepted = accepted_arguments(FOUND_BY_NAME[component])

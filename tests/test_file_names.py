@@ -1,4 +1,4 @@
-"""A file name has one meaning: a module's name tells which of all it is."""
+"""A file name is unique: the name of a module identifies it."""
 
 import collections
 import pathlib

@@ -1,4 +1,4 @@
-"""Importing the package, each time in a process that has not done it before."""
+"""Importing the package, each time in a process that has not imported it before."""
 
 import json
 import subprocess
@@ -38,8 +38,8 @@ missing = [
 ]
 """
 
-# What `import mcdrl_mmseg` stands on anyway. torchvision must be made importable
-# first, as the package itself does it.
+# What `import mcdrl_mmseg` imports in any case. torchvision must be made importable
+# first, as the package itself does.
 IMPORT_MMSEG = """
 import importlib.util, sys
 spec = importlib.util.find_spec('mcdrl_mmseg')
@@ -58,7 +58,7 @@ def run(code: str) -> subprocess.CompletedProcess:
     )
 
 
-# What an import after mmseg's adds, lacks and takes, with the collector off.
+# What an import after mmseg adds, lacks and takes, with the collector off.
 AFTER_MMSEG = f"""
 import gc, json, sys, time
 gc.disable()
@@ -73,8 +73,8 @@ found = dict(missing=missing, added=sorted(after - before), seconds=seconds)
 print(json.dumps(dict(**found, collects=gc.isenabled())))
 """
 
-# The checkpoint holds an object that MMEngine's continuation loads, and OpenMMLab's
-# with an older torch.
+# The checkpoint holds an object that the continued MMEngine loads, and that of
+# OpenMMLab with an older torch.
 LOAD_CHECKPOINTS = """
 import argparse, json
 import torch
@@ -106,7 +106,7 @@ print(json.dumps(seen))
 
 @pytest.fixture(scope='module')
 def printed(tmp_path_factory) -> dict:
-    """What each of the programs says that begin with an import of mmseg."""
+    """The output of each program that begins with an import of mmseg."""
     path = tmp_path_factory.mktemp('stock') / 'stock.pth'
     return printed_after(
         IMPORT_MMSEG,
@@ -122,20 +122,20 @@ def after_mmseg(printed) -> dict:
     return printed['after mmseg']
 
 
-def test_import_after_mmseg_registers_every_component(after_mmseg):
+def test_an_import_after_mmseg_registers_every_component(after_mmseg):
     assert after_mmseg['missing'] == []
 
 
-def test_import_takes_less_than_a_second_beyond_mmseg(after_mmseg):
-    # Of the processor's time: what other programs take is not counted.
+def test_the_import_takes_less_than_a_second_in_addition_to_mmseg(after_mmseg):
+    # Processor time: that of other programs is not counted.
     assert after_mmseg['seconds'] < 1
 
 
 @pytest.fixture(scope='module')
 def before_mmseg() -> dict:
-    """What an import loads and does, what is missing once mmseg is there, and at last.
+    """What an import loads and does; what is missing with mmseg, and with all modules.
 
-    All of it without fcntl, which Windows lacks.
+    All without fcntl, which Windows lacks.
     """
     program = f"""
 import gc, json, sys
@@ -163,18 +163,20 @@ print(json.dumps(dict(found, missing_at_last=missing)))
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def test_import_before_mmseg_registers_every_component(before_mmseg):
+def test_an_import_before_mmseg_registers_every_component(before_mmseg):
     assert before_mmseg['missing'] == []
 
 
-def test_import_looks_for_no_garbage_meanwhile(before_mmseg, after_mmseg):
-    # Without the pause there are two thousand; some lines come before it.
+def test_the_import_pauses_garbage_collection_and_restores_its_state(
+    before_mmseg, after_mmseg
+):
+    # Without the pause there are two thousand; a few happen before it.
     assert before_mmseg['searches'] < 100
     assert before_mmseg['collects']
     assert not after_mmseg['collects'], 'who had it off keeps it off'
 
 
-def test_import_adds_no_heavy_package_beyond_what_mmseg_imports(after_mmseg):
+def test_the_import_adds_no_heavy_package_to_those_of_mmseg(after_mmseg):
     heavy = {
         'fcntl',
         'filelock',
@@ -196,41 +198,41 @@ def test_import_adds_no_heavy_package_beyond_what_mmseg_imports(after_mmseg):
     assert heavy.isdisjoint(after_mmseg['added']), after_mmseg['added']
 
 
-def test_import_does_not_load_monai(before_mmseg):
+def test_the_import_does_not_load_monai(before_mmseg):
     assert 'mcdrl_mmseg.evaluation.site_lesion_metric' in before_mmseg['own']
     assert not before_mmseg['monai']
 
 
-def test_import_loads_few_modules_and_none_of_the_lab(before_mmseg):
+def test_the_import_loads_at_most_60_own_modules_and_none_of_the_lab(before_mmseg):
     names = before_mmseg['own']
     assert len(names) <= 60, names
     assert not [name for name in names if name.startswith('mcdrl_lab')]
-    # What draws, verifies, reads masks, calls open_clip or serves tools is loaded where
-    # it is used.
+    # Modules that draw, verify, read masks, call open_clip or serve tools are loaded
+    # where they are used.
     rooms = ('apis', 'visualization', 'clip.towers', 'safe_loading')
     late = ('mcdrl_common.verification', *(f'mcdrl_mmseg.{room}' for room in rooms))
     assert not [name for name in names if name.startswith(late)]
 
 
-def test_no_module_needs_fcntl_which_windows_lacks(before_mmseg):
+def test_all_modules_can_be_imported_without_fcntl(before_mmseg):
     assert before_mmseg['last'].startswith('mcdrl_common.')
     assert before_mmseg['missing_at_last'] == []
 
 
 @pytest.fixture(scope='module')
 def loading(printed) -> list:
-    """How MMEngine loads: without the plug-in, with it, and with its apis."""
+    """How MMEngine loads: without the plug-in, with it, and with its APIs."""
     return printed['checkpoints']
 
 
-def test_mmengine_loads_checkpoints_as_before_until_the_apis_are_imported(loading):
+def test_only_importing_the_apis_changes_how_mmengine_loads_checkpoints(loading):
     before, after, guarded = (state for state, _ in loading)
     assert after == before
     assert guarded[0] == 'mcdrl_mmseg.safe_loading.load_from_local'
     assert guarded[2] == 'mcdrl_mmseg.safe_loading'
 
 
-def test_a_stock_checkpoint_loads_beside_the_plug_in_as_without_it(loading):
+def test_a_stock_checkpoint_loads_the_same_with_and_without_the_plug_in(loading):
     without, beside, guarded = (outcome for _, outcome in loading)
     assert beside == without
     assert guarded == 'UnsafeCheckpointError'
@@ -246,7 +248,7 @@ def test_a_stock_checkpoint_loads_beside_the_plug_in_as_without_it(loading):
         ('open_clip', ['open_clip_torch'], '3.0.0'),
     ],
 )
-def test_import_without_a_needed_package_gives_one_error_naming_it(
+def test_an_import_without_a_required_package_gives_one_error_that_names_it(
     module, distributions, minimum
 ):
     done = run(

@@ -1,4 +1,4 @@
-"""README's imports, in processes that have imported nothing else."""
+"""The imports of the README, in processes that have imported nothing else."""
 
 import re
 import subprocess
@@ -11,7 +11,7 @@ from shared_imports import run_after
 
 _BEFORE = 'import mcdrl_mmseg'
 _LATER = ('timm', 'open_clip')
-# What imports torchvision, on the way or by itself.
+# Packages that import torchvision, and torchvision itself.
 _NEEDS_TORCHVISION = re.compile(
     r'^(?:from|import) (timm|open_clip|torchvision|mmseg|mmpretrain)\b', re.MULTILINE
 )
@@ -43,7 +43,9 @@ def imported_after() -> dict[str, tuple[int, str]]:
 
 
 @pytest.mark.parametrize('package', _LATER)
-def test_what_needs_torchvision_imports_after_the_package(imported_after, package):
+def test_packages_that_need_torchvision_can_be_imported_after_the_package(
+    imported_after, package
+):
     code, said = imported_after[package]
     assert code == 0, said
 
@@ -52,13 +54,15 @@ def test_what_needs_torchvision_imports_after_the_package(imported_after, packag
     ('+cpu' in torch.__version__) == ('+cpu' in version('torchvision')),
     reason='this torch and torchvision are a pair',
 )
-def test_no_pair_fails_by_itself_as_the_docs_say():
+def test_a_torch_and_torchvision_that_do_not_match_fail_as_documented():
     done = run('import timm')
     assert done.returncode
     assert 'operator torchvision::nms does not exist' in done.stderr
 
 
-def test_every_page_imports_the_package_before_what_needs_torchvision(repo_root):
+def test_every_page_imports_the_package_before_packages_that_need_torchvision(
+    repo_root,
+):
     pages = [repo_root / 'README.md', *sorted((repo_root / 'docs').glob('*.md'))]
     found = 0
     for page in pages:

@@ -1,4 +1,4 @@
-"""Libraries that do not do what one expects: docs/library_behaviour.md."""
+"""Unexpected behaviour of libraries: docs/library_behaviour.md."""
 
 import io
 import re
@@ -31,7 +31,7 @@ def rows() -> list[list[str]]:
 
 
 @pytest.mark.parametrize('row', rows(), ids=lambda row: row[0])
-def test_every_row_names_tests_and_scripts_that_are_there_or_says_why_none(row):
+def test_every_row_names_existing_tests_and_scripts_or_gives_a_reason(row):
     assert len(row) == 5
     named = re.findall(r'`((?:tests|findings)/[^`]+)`', row[4])
     assert named or row[4].startswith('none: ')
@@ -46,7 +46,7 @@ def test_every_finding_has_a_row():
 @pytest.mark.parametrize(
     'change', [np.asfortranarray, np.transpose, lambda a: a[:, ::-1], lambda a: a[::2]]
 )
-def test_arrays_of_any_memory_order_come_back_from_the_cache(tmp_path, change):
+def test_arrays_of_any_memory_order_are_restored_from_the_cache(tmp_path, change):
     array = change(np.arange(12, dtype=np.uint8).reshape(3, 4))
     assert not array.flags.c_contiguous or change is not np.asfortranarray
     path = tmp_path / 'a.safetensors'
@@ -54,7 +54,7 @@ def test_arrays_of_any_memory_order_come_back_from_the_cache(tmp_path, change):
     np.testing.assert_array_equal(cached_loading._read(path)['img'], array)
 
 
-# From this side to that one: torch's nearest-exact, Pillow's and OpenCV's differ there.
+# Old and new side: torch's nearest-exact, Pillow and OpenCV differ for these.
 SIZES = [(100, 30), (30, 100), (211, 128), (288, 224), (5, 3), (3, 5)]
 
 
@@ -64,7 +64,7 @@ def by_torch(labels, size, mode):
 
 
 @pytest.mark.parametrize(('before', 'after'), SIZES)
-def test_a_mask_is_resized_alike_for_training_and_for_pictures(before, after):
+def test_a_mask_is_resized_alike_for_training_and_pictures(before, after):
     init_default_scope('mmseg')
     labels = np.random.default_rng(0).integers(0, 256, (before, before), np.uint8)
     resize = TRANSFORMS.build(dict(type='Resize', scale=(after, after)))
@@ -75,7 +75,7 @@ def test_a_mask_is_resized_alike_for_training_and_for_pictures(before, after):
     np.testing.assert_array_equal(trained, shown)
 
 
-def test_other_libraries_would_resize_some_of_these_masks_otherwise():
+def test_other_libraries_resize_some_of_these_masks_differently():
     differ = {'nearest-exact': 0, 'pillow': 0}
     for before, after in SIZES:
         labels = np.arange(before * before, dtype=np.uint8).reshape(before, before)
@@ -100,7 +100,7 @@ def test_masks_are_scored_at_their_own_size():
             assert types.index('Resize') < types.index(loader), path
 
 
-def test_opencv_gets_no_boolean_array_where_outputs_are_written(tmp_path, monkeypatch):
+def test_opencv_gets_no_boolean_array_when_outputs_are_written(tmp_path, monkeypatch):
     from mcdrl_mmseg.apis.outputs import plain_outputs
     from mcdrl_mmseg.visualization import overlay
 
@@ -134,13 +134,13 @@ def test_no_code_inverts_masks_with_opencv():
             assert 'bitwise_not' not in path.read_text(), path
 
 
-def test_no_config_uses_mmsegs_focal_loss():
+def test_no_config_uses_the_focal_loss_of_mmseg():
     for path in (ROOT / 'configs').rglob('*.py'):
         assert 'FocalLoss' not in path.read_text(), path
 
 
-def test_a_class_that_the_truth_lacks_is_wrong_for_one_score_of_mmseg_alone():
-    """Ten pixels, five of a polyp; one of them is taken for a cyst."""
+def test_a_class_that_the_truth_lacks_changes_only_one_score_of_mmseg():
+    """Ten pixels, five of a polyp; one of these is predicted as cyst."""
     truth = torch.tensor([[0, 0, 0, 0, 0, 1, 1, 1, 1, 1]])
     guess = torch.tensor([[0, 0, 0, 0, 0, 1, 1, 1, 1, 2]])
     sample = SegDataSample(metainfo=dict(img_path='/data/c1/images/a.jpg', site='c1'))
@@ -162,7 +162,7 @@ def test_a_class_that_the_truth_lacks_is_wrong_for_one_score_of_mmseg_alone():
     metric.dataset_meta = dict(classes=classes)
     metric.process(None, [sample.to_dict()])
     ours = metric.evaluate(1)
-    # All lesion pixels are found, whatever they are called.
+    # All lesion pixels are found, whatever their class.
     assert ours['mDice_fg'] == pytest.approx(1)
 
 
@@ -191,7 +191,7 @@ def test_argmax_of_onnxruntime_hides_a_nan_that_is_not_in_the_first_class():
 
 
 def root_model(path: Path, below: float) -> None:
-    """An ONNX file as exports are: roots of pixel minus ``below`` in the red channel.
+    """Write an ONNX file like an export: roots of pixel minus ``below``, red channel.
 
     The lesion's logit is such a root, the background's is 1.
     """
@@ -231,7 +231,7 @@ def root_model(path: Path, below: float) -> None:
     onnx.save(model, path)
 
 
-def test_the_program_of_the_deployment_page_stops_at_pixels_without_number(
+def test_the_program_of_the_deployment_page_stops_at_logits_that_are_nan(
     tmp_path, monkeypatch
 ):
     monkeypatch.chdir(tmp_path)
@@ -243,13 +243,13 @@ def test_the_program_of_the_deployment_page_stops_at_pixels_without_number(
     found = {}
     exec(deployment_block(), found)
     assert found['mask'].tolist() == [[1] * 6] * 4
-    # Two pixels are darker than that, and have no root.
+    # Two pixels are darker than that and have no real root.
     root_model(tmp_path / 'best.onnx', below=60)
     with pytest.raises(FloatingPointError, match='2 of 48 logits'):
         exec(deployment_block(), {})
 
 
-def test_jpeg_of_a_mask_of_zeros_and_ones_says_nothing_of_the_lesion():
+def test_a_jpeg_of_a_mask_of_zeros_and_ones_loses_the_lesion():
     mask = np.zeros((48, 64), np.uint8)
     mask[10:30, 12:40] = 1
     kept = {}
@@ -258,6 +258,6 @@ def test_jpeg_of_a_mask_of_zeros_and_ones_says_nothing_of_the_lesion():
         Image.fromarray(mask).save(file, 'jpeg', quality=quality)
         kept[quality] = set(np.unique(np.asarray(Image.open(file))).tolist())
     assert kept[50] == {0}
-    # Nothing is left at 128: the converter, verify and the start of a training name
-    # a site whose JPEG masks all look so.
+    # Nothing reaches 128: the converter, verify and the start of a training report
+    # a site whose JPEG masks are all like this.
     assert BinaryDecoding().decode(Image.open(file)).labels.sum() == 0

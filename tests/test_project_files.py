@@ -1,4 +1,4 @@
-"""Files about the project say what the project is, in one way."""
+"""The files about the project agree with each other."""
 
 import re
 import subprocess
@@ -16,7 +16,7 @@ def test_the_version_is_the_same_everywhere(repo_root):
     assert newest[1] == mcdrl_mmseg.__version__
 
 
-def test_the_workflow_runs_what_ci_runs(repo_root):
+def test_the_github_workflow_runs_the_ci_script_with_the_pinned_python(repo_root):
     workflow = yaml.safe_load((repo_root / '.github/workflows/ci.yml').read_text())
 
     jobs = workflow['jobs']
@@ -32,7 +32,7 @@ def test_the_workflow_runs_what_ci_runs(repo_root):
     assert versions == {'3.11'}, 'the version of the pinned set'
 
 
-def test_issue_forms_have_what_github_asks_for(repo_root):
+def test_issue_forms_have_the_fields_that_github_requires(repo_root):
     forms = sorted((repo_root / '.github/ISSUE_TEMPLATE').glob('*.yml'))
     forms = [form for form in forms if form.name != 'config.yml']
 
@@ -47,7 +47,7 @@ def test_issue_forms_have_what_github_asks_for(repo_root):
             assert part['attributes']['label']
 
 
-def test_checks_at_a_commit_run_the_pinned_tools(repo_root):
+def test_the_checks_before_a_commit_run_the_pinned_tools(repo_root):
     hooks = yaml.safe_load((repo_root / '.pre-commit-config.yaml').read_text())
     entries = {
         hook['id']: hook['entry'] for repo in hooks['repos'] for hook in repo['hooks']
@@ -59,7 +59,7 @@ def test_checks_at_a_commit_run_the_pinned_tools(repo_root):
     assert re.search(r'^ruff==', pinned, re.M) and re.search(r'^mypy==', pinned, re.M)
 
 
-def test_plain_make_prints_the_help_and_makes_nothing(repo_root):
+def test_make_without_a_target_prints_the_help_of_every_target(repo_root):
     printed = [
         subprocess.run(
             ['make', '--no-print-directory', *target],

@@ -21,7 +21,9 @@ def endoscopy(repo_root) -> PromptSet:
     return PromptSet.from_cfg(Config.fromfile(path).prompts)
 
 
-def test_endoscopy_config_gives_the_papers_twelve_confounders_in_order(endoscopy):
+def test_the_endoscopy_config_has_the_twelve_confounders_of_the_paper_in_order(
+    endoscopy,
+):
     assert endoscopy.confounder_texts == [
         'An endoscopy image with blur',
         'An endoscopy image with artifacts',
@@ -39,7 +41,7 @@ def test_endoscopy_config_gives_the_papers_twelve_confounders_in_order(endoscopy
     assert [len(names) for names in endoscopy.confounders.values()] == [2, 3, 2, 2, 3]
 
 
-def test_endoscopy_config_gives_the_papers_lesion_types(endoscopy):
+def test_the_endoscopy_config_has_the_lesion_types_of_the_paper(endoscopy):
     assert endoscopy.class_texts == [
         'A polyp in an endoscopic image',
         'A tumour in an endoscopic image',
@@ -49,7 +51,7 @@ def test_endoscopy_config_gives_the_papers_lesion_types(endoscopy):
     ]
 
 
-def test_pairs_go_class_by_class_with_the_confounders_inside():
+def test_texts_of_pairs_are_ordered_by_class_and_then_by_confounder():
     assert PromptSet.from_cfg(cfg()).class_confounder_texts == [
         'A polyp with glare',
         'A polyp with dark',
@@ -60,7 +62,7 @@ def test_pairs_go_class_by_class_with_the_confounders_inside():
     ]
 
 
-def test_templates_are_data_and_literal_braces_and_unicode_stay():
+def test_literal_braces_and_unicode_in_prompts_are_kept():
     prompts = PromptSet(
         classes=('Läsion', '病变'),
         confounders={'größe': ('nähe {x}',)},
@@ -74,13 +76,13 @@ def test_templates_are_data_and_literal_braces_and_unicode_stay():
     assert prompts.shuffled(0).confounder_names != prompts.confounder_names
 
 
-def test_background_prompts_may_be_left_out():
+def test_background_prompts_can_be_left_out():
     values = cfg()
     del values['background_prompts']
     assert PromptSet.from_cfg(values).background_prompts == ()
 
 
-def test_prompt_set_is_taken_as_it_is():
+def test_from_cfg_returns_a_prompt_set_unchanged():
     prompts = PromptSet.from_cfg(cfg())
     assert PromptSet.from_cfg(prompts) is prompts
 
@@ -129,20 +131,20 @@ def test_prompt_set_is_taken_as_it_is():
         ({'_names': ['x']}, r"unknown keys \['_names'\]"),
     ],
 )
-def test_unusable_set_is_an_error_naming_key_and_value(changes, message):
+def test_an_unusable_set_is_an_error_that_names_key_and_value(changes, message):
     with pytest.raises(PromptError, match=message):
         PromptSet.from_cfg(cfg(**changes))
 
 
 @pytest.mark.parametrize('key', ['classes', 'confounders'])
-def test_missing_key_is_named(key):
+def test_a_missing_key_is_an_error_that_names_it(key):
     values = cfg()
     del values[key]
     with pytest.raises(PromptError, match=rf"lacks the keys \['{key}'\]"):
         PromptSet.from_cfg(values)
 
 
-def test_fingerprint_does_not_depend_on_the_order_of_keys():
+def test_the_fingerprint_does_not_depend_on_the_order_of_keys():
     values = cfg(class_template='One {class}')
     turned = dict(reversed(values.items()))
     assert list(turned) != list(values)
@@ -152,7 +154,7 @@ def test_fingerprint_does_not_depend_on_the_order_of_keys():
     )
 
 
-def test_fingerprint_is_of_64_hexadecimal_digits():
+def test_the_fingerprint_has_64_hexadecimal_digits():
     fingerprint = PromptSet.from_cfg(cfg()).fingerprint()
     assert len(bytes.fromhex(fingerprint)) == 32
 
@@ -172,18 +174,20 @@ def test_fingerprint_is_of_64_hexadecimal_digits():
         {'class_confounder_template': '{class}, {domain}'},
     ],
 )
-def test_fingerprint_changes_with_every_text(changes):
+def test_the_fingerprint_changes_with_every_text(changes):
     plain = PromptSet.from_cfg(cfg()).fingerprint(tower='a')
     assert PromptSet.from_cfg(cfg(**changes)).fingerprint(tower='a') != plain
 
 
 @pytest.mark.parametrize('sources', [{}, {'tower': 'b'}, {'rewot': 'a'}])
-def test_fingerprint_changes_with_every_source(sources):
+def test_the_fingerprint_changes_with_every_source(sources):
     prompts = PromptSet.from_cfg(cfg())
     assert prompts.fingerprint(**sources) != prompts.fingerprint(tower='a')
 
 
-def test_shuffled_control_keeps_count_letters_classes_and_targets(endoscopy):
+def test_the_shuffled_control_changes_only_the_order_of_letters_of_confounders(
+    endoscopy,
+):
     shuffled = endoscopy.shuffled(seed=0)
     assert shuffled.class_texts == endoscopy.class_texts
     assert shuffled.background_prompts == endoscopy.background_prompts
@@ -195,13 +199,13 @@ def test_shuffled_control_keeps_count_letters_classes_and_targets(endoscopy):
         assert sorted(word) == sorted(name.replace(' ', ''))
 
 
-def test_shuffled_control_follows_its_seed(endoscopy):
+def test_the_shuffled_control_depends_on_its_seed(endoscopy):
     names = [endoscopy.shuffled(seed).confounder_names for seed in (0, 0, 1)]
     assert names[0] == names[1] != names[2]
 
 
 @pytest.mark.parametrize('seed', range(20))
-def test_short_names_shuffle_to_distinct_others(seed):
+def test_short_names_are_shuffled_to_distinct_other_names(seed):
     prompts = PromptSet.from_cfg(
         cfg(confounders={'f': ['ab', 'BA c', 'cab', 'aa', 'a']})
     )
@@ -221,13 +225,13 @@ def of_classes(*classes: str) -> PromptSet:
     return PromptSet(classes, {'lighting': ('bright light',)})
 
 
-def test_as_many_labels_as_prompts_are_matched_by_position_whatever_their_words():
+def test_as_many_labels_as_prompts_match_by_position_whatever_their_words():
     assert (
         of_classes('a polyp', 'a cyst').label_mismatch(['Polyp', 'Cyst'], ['x']) is None
     )
 
 
-def test_same_words_in_another_order_are_a_mismatch():
+def test_the_same_words_in_another_order_are_a_mismatch():
     text = of_classes('cyst', 'polyp').label_mismatch(['polyp', 'cyst'], [])
     assert 'Write prompts.classes in the order of the labels' in text
 

@@ -1,4 +1,4 @@
-"""Any prompt set is either usable to the end or refused by name."""
+"""Any prompt set is either usable throughout or refused by name."""
 
 import hypothesis.strategies as st
 import pytest
@@ -8,7 +8,7 @@ from mcdrl_mmseg.clip import CLIPSpec
 from mcdrl_mmseg.clip.text import tokenize
 from mcdrl_mmseg.prompts import PromptError, PromptSet
 
-# Every character there is: of all scripts, control characters, halves of pairs.
+# Every character: of all scripts, control characters, lone surrogates.
 ANY_TEXT = st.text(max_size=30)
 TEXT = st.one_of(
     ANY_TEXT,
@@ -42,7 +42,7 @@ KEYS = 'classes', 'confounders', 'background_prompts', 'template', 'unknown keys
 
 
 def use(prompts: PromptSet) -> None:
-    """All that a training does with prompts."""
+    """Do all that a training does with prompts."""
     texts = [
         *prompts.class_texts,
         *prompts.confounder_texts,
@@ -72,7 +72,7 @@ def test_any_entries_are_used_or_refused_by_their_key(cfg):
 
 @FUZZ
 @given(st.lists(TEXT, min_size=1, max_size=4), TEXT, TEXT)
-def test_any_words_in_right_places_are_used_or_refused(names, before, after):
+def test_any_words_in_valid_places_are_used_or_refused(names, before, after):
     cfg = dict(
         classes=names,
         confounders={'all': names},
@@ -88,6 +88,6 @@ def test_any_words_in_right_places_are_used_or_refused(names, before, after):
 
 @FUZZ
 @given(st.one_of(ODD, st.lists(ODD, max_size=2), st.dictionaries(ODD, ODD, max_size=3)))
-def test_anything_else_is_refused(cfg):
+def test_anything_that_is_not_a_prompt_config_is_refused(cfg):
     with pytest.raises(PromptError, match='prompts'):
         PromptSet.from_cfg(cfg)

@@ -1,4 +1,4 @@
-"""docs/reliability.md names every marked test, and no test that is not there."""
+"""docs/reliability.md names every marked test and only tests that exist."""
 
 import importlib.util
 import re
@@ -13,7 +13,7 @@ def report(repo_root):
     path = repo_root / 'tests' / 'reliability_report.py'
     spec = importlib.util.spec_from_file_location('reliability_report', path)
     module = importlib.util.module_from_spec(spec)
-    # Dataclasses look their module up.
+    # Dataclasses look up their module.
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(importlib.sys.modules, spec.name, module)
         spec.loader.exec_module(module)
@@ -27,7 +27,7 @@ def test_the_page_names_every_marked_test_of_this_session(report, request):
     assert not lacking, 'run make reliability: docs/reliability.md lacks these rows'
 
 
-def test_the_page_names_no_test_that_is_not_there(report, repo_root):
+def test_every_test_named_on_the_page_exists(report, repo_root):
     page = report.PAGE.read_text(encoding='utf-8')
     named = re.findall(r'`(tests/\S+?\.py)::(\w+)`', page)
     assert named
@@ -37,14 +37,14 @@ def test_the_page_names_no_test_that_is_not_there(report, repo_root):
         assert f'def {function}(' in path.read_text(encoding='utf-8'), function
 
 
-def test_no_row_of_the_page_failed(report):
+def test_no_row_of_the_page_has_a_failed_case(report):
     page = report.PAGE.read_text(encoding='utf-8')
     results = re.findall(r'\| (\d+) of (\d+)', page)
     assert results
     assert all(passed == ran for passed, ran in results)
 
 
-def test_tables_count_cases_by_kind(report):
+def test_the_tables_count_cases_by_kind(report):
     rows = [
         report.Row('fault', 'a kill', 'tests/a.py::test_a', Counter(passed=3)),
         report.Row('fault', 'a cut', 'tests/a.py::test_b', Counter(passed=1, failed=1)),

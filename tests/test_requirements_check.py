@@ -23,11 +23,11 @@ def installed(monkeypatch):
     return versions
 
 
-def test_this_environment_passes():
+def test_the_packages_of_this_environment_pass():
     check_requirements()
 
 
-def test_every_package_the_plug_in_stands_on_is_checked():
+def test_every_package_that_the_plug_in_requires_is_checked():
     assert [r.module for r in REQUIREMENTS] == [
         'torch',
         'mmengine',
@@ -45,7 +45,7 @@ def test_either_distribution_in_a_sufficient_version_passes(installed, name, ver
 
 
 @pytest.mark.parametrize('version', ['1.1.9', '1.2.0rc1', '0.10.0', 'unknown'])
-def test_too_old_version_is_named_with_what_is_needed_and_the_command(
+def test_a_too_old_version_is_an_error_with_the_required_one_and_the_command(
     installed, version
 ):
     installed['wanted'] = version
@@ -57,7 +57,9 @@ def test_too_old_version_is_named_with_what_is_needed_and_the_command(
     )
 
 
-def test_missing_package_is_named_with_what_is_needed_and_the_command(installed):
+def test_a_missing_package_is_an_error_with_the_required_version_and_the_command(
+    installed,
+):
     with pytest.raises(ImportError) as caught:
         check_requirements((WANTED,))
     assert str(caught.value) == (
@@ -66,7 +68,7 @@ def test_missing_package_is_named_with_what_is_needed_and_the_command(installed)
     )
 
 
-def test_first_lacking_package_is_named(installed):
+def test_the_first_missing_package_is_named(installed):
     other = Requirement('other_module', '1.0', ('other',))
     installed['wanted'] = '1.2.0'
     with pytest.raises(ImportError, match=r'needs other_module >= 1\.0'):
@@ -76,7 +78,7 @@ def test_first_lacking_package_is_named(installed):
 @pytest.mark.parametrize(
     ('version', 'passes'), [('1.2.0', True), ('1.1.0', False), (None, False)]
 )
-def test_source_checkout_without_metadata_is_judged_by_its_own_version(
+def test_without_metadata_the_version_in_the_module_counts(
     installed, monkeypatch, version, passes
 ):
     module = types.ModuleType('wanted_module')

@@ -24,7 +24,7 @@ from mcdrl_mmseg.safe_loading import (
     load_url,
 )
 
-# Older torch has no list of what else the safe loader may load.
+# Older torch has no list of additional classes that the safe loader may load.
 has_list = pytest.mark.skipif(
     not safe_loading._SAFE_GLOBALS, reason='torch older than 2.6'
 )
@@ -63,7 +63,7 @@ def save_plain(content, path):
 
 
 def checkpoint(**more) -> dict:
-    """What MMEngine writes beside the weights of a training run."""
+    """A checkpoint as MMEngine writes it during a training."""
     history = HistoryBuffer([1.0, 2.0], [1, 3])
     return dict(
         state_dict=OrderedDict(weight=torch.ones(2, 2), bias=torch.zeros(2)),
@@ -83,14 +83,14 @@ def path(tmp_path):
 
 @pytest.fixture(params=['2.6 or newer', 'older'])
 def _any_torch(request, monkeypatch):
-    """The way of older torch too, which works beside this one."""
+    """Both ways to load: that of torch 2.6 or newer and that of older torch."""
     if request.param == 'older':
         monkeypatch.setattr(safe_loading, '_SAFE_GLOBALS', False)
 
 
 @pytest.mark.usefixtures('_any_torch')
 @pytest.mark.parametrize('save', [save_zipped, save_old])
-def test_what_mmengine_writes_is_read(path, save):
+def test_checkpoints_of_mmengine_are_read(path, save):
     save(checkpoint(), path)
     content = load_tensors(path)
     assert content['state_dict']['weight'].tolist() == [[1, 1], [1, 1]]
@@ -125,7 +125,7 @@ def test_a_malicious_pickle_is_refused_by_name_and_not_run(tmp_path, path, save)
     ],
     ids=['method', 'private method', 'instance', 'class'],
 )
-def test_getattr_is_refused(path, content):
+def test_pickles_that_call_getattr_or_hold_other_classes_are_refused(path, content):
     torch.save(checkpoint(meta=content), path)
     with pytest.raises(UnsafeCheckpointError, match=r'odd\.pth'):
         load_tensors(path)
@@ -133,9 +133,9 @@ def test_getattr_is_refused(path, content):
 
 @contextmanager
 def mmengines_list():
-    """torch's list as MMEngine leaves it: ``getattr`` itself, not our stand-in.
+    """torch's list as MMEngine leaves it: with ``getattr``, not our replacement.
 
-    Of two entries of one name torch takes either, in no order.
+    Of two entries with one name torch uses either, in no fixed order.
     """
     before = torch.serialization.get_safe_globals()
     others = [
@@ -151,7 +151,7 @@ def mmengines_list():
 
 
 @has_list
-def test_getattr_is_refused_even_where_mmengine_allows_it(path):
+def test_getattr_is_refused_even_if_mmengine_allows_it(path):
     torch.save(checkpoint(meta=LooksUp(np.ndarray, 'tofile')), path)
     with mmengines_list():
         assert torch.load(path, weights_only=True)['meta'] is np.ndarray.tofile
@@ -161,11 +161,11 @@ def test_getattr_is_refused_even_where_mmengine_allows_it(path):
 
 
 class Mine:
-    """A class of the user's."""
+    """A class of the user."""
 
 
 @has_list
-def test_what_the_user_allows_is_read(path):
+def test_a_class_that_the_user_allows_is_read(path):
     torch.save(checkpoint(meta=Mine()), path)
     with pytest.raises(UnsafeCheckpointError, match='Mine'):
         load_tensors(path)
@@ -174,7 +174,7 @@ def test_what_the_user_allows_is_read(path):
 
 
 @pytest.mark.reliability('security', "a malicious checkpoint through MMEngine's loader")
-def test_mmengines_loaders_refuse_what_load_tensors_does(tmp_path, path):
+def test_the_loaders_of_mmengine_refuse_what_load_tensors_refuses(tmp_path, path):
     model = nn.Linear(2, 2)
     torch.save(checkpoint(), path)
     load_checkpoint(model, str(path))
@@ -193,7 +193,7 @@ def test_mmengines_loaders_refuse_what_load_tensors_does(tmp_path, path):
 
 @pytest.fixture
 def published(tmp_path, monkeypatch):
-    """``published(content, name)`` gives the address of a file; no server is needed."""
+    """``published(content, name)`` returns the URL of a file; it needs no server."""
     folder = tmp_path / 'server'
     folder.mkdir()
     monkeypatch.setenv('TORCH_HOME', str(tmp_path / 'home'))
@@ -208,7 +208,9 @@ def published(tmp_path, monkeypatch):
     return publish
 
 
-def test_published_weights_are_downloaded_once_and_read(published, tmp_path):
+def test_published_weights_are_downloaded_once_and_then_read_from_the_cache(
+    published, tmp_path
+):
     url = published(checkpoint(), 'net-{digest}.pth')
     for _ in range(2):
         assert load_url(url, progress=False)['state_dict']['weight'].sum() == 4
@@ -218,7 +220,7 @@ def test_published_weights_are_downloaded_once_and_read(published, tmp_path):
 
 
 @pytest.mark.reliability('security', 'downloaded weights whose hash is not the named')
-def test_published_weights_of_another_hash_are_refused_and_not_kept(
+def test_published_weights_with_another_hash_are_refused_and_deleted(
     published, tmp_path
 ):
     url = published(checkpoint(), 'net-00000000.pth')
@@ -229,7 +231,7 @@ def test_published_weights_of_another_hash_are_refused_and_not_kept(
 
 @pytest.mark.reliability('security', 'downloaded weights that run a command')
 @pytest.mark.parametrize('name', ['net-{digest}.pth', 'resnet50_v1c.pth'])
-def test_published_weights_that_hold_a_program_are_refused(published, tmp_path, name):
+def test_published_weights_that_run_a_command_are_refused(published, tmp_path, name):
     url = published(checkpoint(meta=Runs(tmp_path / 'ran')), name)
     from mmengine.runner import checkpoint as mmengine_checkpoint
 
@@ -239,7 +241,7 @@ def test_published_weights_that_hold_a_program_are_refused(published, tmp_path, 
 
 
 @pytest.mark.parametrize('kind', [RuntimeError, ValueError, pickle.UnpicklingError])
-def test_torchs_advice_to_switch_the_safeguard_off_does_not_reach_the_user(
+def test_the_advice_of_torch_to_disable_safe_loading_is_not_shown(
     path, monkeypatch, kind
 ):
     torch.save(checkpoint(), path)
@@ -263,7 +265,7 @@ def test_torchs_advice_to_switch_the_safeguard_off_does_not_reach_the_user(
     ],
     ids=['overflows', 'sparse', 'meta'],
 )
-def test_weights_that_are_not_finite_and_dense_in_the_models_dtype_are_refused(
+def test_weights_that_are_not_finite_and_dense_in_the_dtype_of_the_model_are_refused(
     value, message
 ):
     with pytest.raises(CheckpointError, match=f'odd: w and 0 more weights.*{message}'):
@@ -272,7 +274,7 @@ def test_weights_that_are_not_finite_and_dense_in_the_models_dtype_are_refused(
 
 
 @pytest.mark.reliability('security', 'a checkpoint that asks for any amount of memory')
-def test_a_number_is_not_taken_for_memory(path):
+def test_a_pickle_that_allocates_any_amount_of_memory_is_refused(path):
     # bytearray(10), which torch allows with any number.
     pickled = b'\x80\x02cbuiltins\nbytearray\nK\x0a\x85R.'
     torch.save({}, path)
@@ -287,7 +289,7 @@ def test_a_number_is_not_taken_for_memory(path):
 
 
 @pytest.mark.reliability('security', 'one number that stands for any number of weights')
-def test_weights_larger_than_what_the_file_holds_are_not_unfolded(monkeypatch):
+def test_expanded_weights_are_checked_without_expanding_them(monkeypatch):
     looked_at = []
     original = torch.Tensor.isfinite
     monkeypatch.setattr(
