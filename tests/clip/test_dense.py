@@ -69,7 +69,7 @@ def test_self_self_attention_equals_a_loop_over_positions(mode):
         np.testing.assert_allclose(result[image], expected, rtol=1e-10)
 
 
-def test_clearclip_on_two_positions_by_hand():
+def test_clearclip_on_two_positions_equals_values_worked_out_by_hand():
     """Queries 0 and ln 2 at width 1: equal weights, and weights 1 : 1 : 2^ln 2."""
     ln2 = float(np.log(2))
     query = torch.tensor([0.0, 0.0, ln2]).view(1, 1, 3, 1)

@@ -225,7 +225,7 @@ def test_pretrained_tags_are_distinguished_from_files():
     assert not is_tag('/a/file.pt', 'RN50')
 
 
-def test_openais_tags_use_quick_gelu_and_others_do_not():
+def test_tags_of_openai_use_quick_gelu_and_others_do_not():
     assert tag_uses_quick_gelu('openai', 'ViT-B/16')
     assert not tag_uses_quick_gelu('laion2b_s34b_b88k', 'ViT-B-16')
 

@@ -132,7 +132,7 @@ def test_a_background_that_is_not_the_first_class_is_an_error(write, classes):
         build(root, sites, metainfo=dict(classes=classes))
 
 
-def test_classes_that_are_named_twice_or_ignored_are_an_error(write):
+def test_duplicate_or_ignored_classes_are_an_error(write):
     root = write('a', {'1.jpg': (0, 255)})
     sites = [dict(name='a', lesion_classes=['polyp'])]
     twice = dict(classes=('background', 'polyp', 'polyp'))

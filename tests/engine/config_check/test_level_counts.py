@@ -99,7 +99,7 @@ def test_backbones_and_necks_with_an_unknown_number_of_levels_are_not_checked():
 
 
 @pytest.mark.reliability('bad input', 'config: a level that out_indices lack')
-def test_the_check_names_the_head_of_a_shipped_config(shipped):
+def test_the_check_reports_a_level_missing_in_out_indices_of_a_shipped_config(shipped):
     cfg = shipped('guided')
     assert find_problems(cfg) == []
     cfg.model.backbone.backbone.out_indices = (0, 1, 2)
