@@ -45,9 +45,6 @@ def test_a_line_of_two_values_equals_that_worked_out_by_hand():
 def test_upsampling_stays_in_float32_under_autocast():
     maps = torch.randn(1, 2, 3, 3)
     with torch.autocast('cpu', torch.bfloat16):
-        assert_close(
-            upsample_bilinear(maps, (12, 12)), upsample_bilinear(maps, [12, 12])
-        )
         enlarged = upsample_bilinear(maps, (12, 12))
     assert enlarged.dtype == torch.float32
     assert_close(enlarged, resize(maps, (12, 12), mode='bilinear', align_corners=False))
