@@ -1,4 +1,4 @@
-"""A built dictionary, in numbers that every test may know."""
+"""Small prompts, labelled samples, and a dictionary filled with random vectors."""
 
 import pytest
 import torch
@@ -44,7 +44,10 @@ def fill(unit_vectors):
 
 @pytest.fixture
 def samples():
-    """Makes B labelled samples of a size, each with a lesion unless told."""
+    """Makes labelled samples of a size, one for each tuple of lesion names.
+
+    An empty tuple makes a sample without a lesion.
+    """
 
     def make(size: tuple[int, int], lesions: list[tuple[str, ...]]) -> list:
         generator = torch.Generator().manual_seed(5)

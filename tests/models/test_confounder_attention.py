@@ -51,7 +51,9 @@ def make_head(prompts, fill):
         (None, False),
     ],
 )
-def test_only_the_attention_form_has_trained_weights(make_head, intervention, expected):
+def test_only_the_attention_form_attends_to_the_dictionary(
+    make_head, intervention, expected
+):
     assert attends_to_dictionary(make_head(intervention)) is expected
 
 
@@ -65,7 +67,7 @@ def test_attention_is_the_mean_over_positions_and_sums_to_one(make_head):
     torch.testing.assert_close(weights, each.view(5, 2, 3).mean(dim=0))
 
 
-def test_zero_projections_attend_as_the_prior_says(make_head):
+def test_attention_equals_the_prior_if_the_query_projection_is_zero(make_head):
     prior = [0.5, 0.3, 0.2]
     head = make_head(prior=prior)
     with torch.no_grad():
@@ -85,6 +87,8 @@ def test_zero_projections_attend_as_the_prior_says(make_head):
         ('shuffled', ('shuffled 1', 'shuffled 2', 'shuffled 3')),
     ],
 )
-def test_entries_of_a_control_have_numbers_for_names(prompts, source, names):
+def test_text_entries_are_named_by_their_condition_and_controls_by_numbers(
+    prompts, source, names
+):
     dictionary = ConfounderDictionary(prompts, embed_dims=8, source=source)
     assert entry_names(dictionary) == names

@@ -17,7 +17,7 @@ def numbered(count: int, dims: int) -> torch.Tensor:
     return torch.arange(float(count))[:, None].expand(count, dims)
 
 
-def test_shapes_follow_from_the_prompts_before_anything_is_built(prompts):
+def test_buffer_shapes_follow_from_the_prompts_before_the_dictionary_is_built(prompts):
     dictionary = MODELS.build(
         dict(type='ConfounderDictionary', prompts=prompts, embed_dims=5)
     )
@@ -53,7 +53,7 @@ def test_texts_are_classes_confounders_pairs_then_background(prompts):
     ]
 
 
-def test_filling_puts_every_texts_embedding_in_its_place(prompts):
+def test_fill_stores_each_embedding_in_the_buffer_of_its_text(prompts):
     dictionary = ConfounderDictionary(prompts, 5)
     dictionary.fill(numbered(12, 5), FINGERPRINT)
     assert dictionary.class_embeddings[:, 0].tolist() == [0, 1]
@@ -66,7 +66,7 @@ def test_filling_puts_every_texts_embedding_in_its_place(prompts):
     assert dictionary.is_built
 
 
-def test_prompts_without_background_are_filled_too(prompts):
+def test_a_dictionary_without_background_prompts_can_be_filled(prompts):
     prompts['background_prompts'] = []
     dictionary = ConfounderDictionary(prompts, 5)
     dictionary.fill(numbered(11, 5), FINGERPRINT)
@@ -74,7 +74,7 @@ def test_prompts_without_background_are_filled_too(prompts):
     assert dictionary.class_confounder_embeddings[1, 2, 0] == 10
 
 
-def test_unbuilt_dictionary_raises_saying_what_to_do(prompts):
+def test_an_unbuilt_dictionary_raises_an_error_that_says_what_to_do(prompts):
     dictionary = ConfounderDictionary(prompts, 5)
     for use in (dictionary.check_built, lambda: dictionary.entries):
         with pytest.raises(DictionaryError, match='not built') as caught:
@@ -84,7 +84,7 @@ def test_unbuilt_dictionary_raises_saying_what_to_do(prompts):
         assert 'checkpoint' in str(caught.value)
 
 
-def test_state_dict_brings_embeddings_fingerprint_prior_and_the_built_flag(prompts):
+def test_state_dict_restores_embeddings_fingerprint_prior_and_built_flag(prompts):
     source = ConfounderDictionary(prompts, 5, prior=PRIOR)
     source.fill(numbered(12, 5), FINGERPRINT)
     target = ConfounderDictionary(prompts, 5)
@@ -104,10 +104,10 @@ def test_loading_an_unbuilt_dictionary_makes_a_built_one_unbuilt(prompts, fill):
 @pytest.mark.parametrize(
     'changes', [dict(classes=['polyp']), dict(confounders={'light': ['glare']})]
 )
-def test_checkpoint_of_prompts_of_another_number_does_not_count_as_built(
+def test_a_checkpoint_with_buffers_of_other_shapes_leaves_the_dictionary_unbuilt(
     prompts, fill, changes
 ):
-    """Loaders that are not strict load the flag, and leave the embeddings empty."""
+    """A loader that is not strict loads the flag, and leaves the embeddings empty."""
     source = fill(ConfounderDictionary(prompts, 5))
     for target in (
         ConfounderDictionary({**prompts, **changes}, 5),
@@ -125,21 +125,23 @@ def test_checkpoint_without_dictionary_leaves_a_built_one_built(prompts, fill):
     assert dictionary.is_built
 
 
-def test_checkpoint_without_dictionary_leaves_it_unbuilt(prompts):
+def test_checkpoint_without_dictionary_leaves_an_unbuilt_one_unbuilt(prompts):
     dictionary = ConfounderDictionary(prompts, 5)
     dictionary.load_state_dict({}, strict=False)
     assert not dictionary.is_built
 
 
-def test_buffers_move_and_convert_with_the_model(prompts, fill):
+def test_dtype_conversion_changes_embeddings_but_not_fingerprint_and_built_flag(
+    prompts, fill
+):
     dictionary = fill(ConfounderDictionary(prompts, 5)).double()
     assert dictionary.entries.dtype == torch.float64
     assert dictionary.fingerprint.dtype == torch.long
     assert dictionary.built.dtype == torch.bool
 
 
-def test_the_mean_of_two_processes_fingerprints_is_the_same(prompts):
-    """MMEngine's SyncBuffersHook adds buffers up in their own type, and divides."""
+def test_averaging_buffers_over_two_processes_keeps_the_fingerprint(prompts):
+    """MMEngine's SyncBuffersHook adds buffers up in their own dtype, then divides."""
     dictionary = ConfounderDictionary(prompts, 5)
     dictionary.fill(numbered(12, 5), FINGERPRINT)
     total = dictionary.fingerprint + dictionary.fingerprint
@@ -147,7 +149,7 @@ def test_the_mean_of_two_processes_fingerprints_is_the_same(prompts):
     assert dictionary.stored_fingerprint == FINGERPRINT
 
 
-def test_a_fingerprint_of_an_earlier_checkpoint_in_bytes_is_read(prompts):
+def test_a_fingerprint_stored_as_bytes_in_an_older_checkpoint_is_read(prompts):
     dictionary = ConfounderDictionary(prompts, 5)
     dictionary.fill(numbered(12, 5), FINGERPRINT)
     earlier = dictionary.state_dict()
@@ -157,14 +159,14 @@ def test_a_fingerprint_of_an_earlier_checkpoint_in_bytes_is_read(prompts):
     assert later.stored_fingerprint == FINGERPRINT
 
 
-def test_another_width_of_the_text_tower_is_an_error_naming_embed_dims(prompts):
+def test_embeddings_of_another_width_are_an_error_that_names_embed_dims(prompts):
     dictionary = ConfounderDictionary(prompts, 5)
     with pytest.raises(DictionaryError, match=r'width 6.*embed_dims=5.*Set embed_dims'):
         dictionary.fill(numbered(12, 6), FINGERPRINT)
     assert not dictionary.is_built
 
 
-def test_another_number_of_embeddings_is_an_error(prompts):
+def test_a_wrong_number_of_embeddings_is_an_error(prompts):
     with pytest.raises(DictionaryError, match=r'gives 11 embeddings.*needs 12'):
         ConfounderDictionary(prompts, 5).fill(numbered(11, 5), FINGERPRINT)
 
@@ -175,14 +177,16 @@ def test_prior_is_uniform_unless_given(prompts):
     assert not dictionary.prior_is_estimated
 
 
-def test_given_prior_goes_to_the_conditions_that_it_names(prompts):
+def test_a_given_prior_is_assigned_by_condition_name(prompts):
     given = dict(blur=0.3, glare=0.7, dark=0.0)
     prior = ConfounderDictionary(prompts, 5, prior=given).confounder_prior
     assert_close(prior, torch.tensor([0.7, 0.0, 0.3]))
     assert prior.sum() == 1
 
 
-def test_prior_as_a_list_is_taken_where_saving_the_config_keeps_the_order(prompts):
+def test_a_prior_as_a_list_is_accepted_only_if_saving_the_config_keeps_the_order(
+    prompts,
+):
     families = {'a': ['glare', 'dark'], 'b': ['blur']}
     prior = ConfounderDictionary(
         {**prompts, 'confounders': families}, 5, prior=(0.7, 0.0, 0.3)
@@ -196,7 +200,7 @@ def test_prior_as_a_list_is_taken_where_saving_the_config_keeps_the_order(prompt
     assert "{'glare': 0.5, 'dark': 0.25, 'blur': 0.25}" in str(caught.value)
 
 
-def test_estimated_prior_starts_uniform_and_is_marked(prompts):
+def test_an_estimated_prior_starts_uniform_and_is_marked_as_estimated(prompts):
     dictionary = ConfounderDictionary(prompts, 5, prior='estimated')
     assert dictionary.prior_is_estimated
     assert_close(dictionary.confounder_prior, torch.full((3,), 1 / 3))
@@ -216,24 +220,26 @@ def test_estimated_prior_starts_uniform_and_is_marked(prompts):
         dict(glare=0.5, dark=0.3, blur=0.3),
     ],
 )
-def test_prior_that_is_no_distribution_over_the_confounders_is_an_error(prompts, prior):
+def test_a_prior_that_is_not_a_distribution_over_the_confounders_is_an_error(
+    prompts, prior
+):
     with pytest.raises(ValueError, match='3 probabilities that sum to 1') as caught:
         ConfounderDictionary(prompts, 5, prior=prior)
     assert 'glare' in str(caught.value)
 
 
-def test_unknown_source_is_an_error_naming_the_known(prompts):
+def test_an_unknown_source_is_an_error_that_lists_the_known_ones(prompts):
     with pytest.raises(ValueError, match=r"source='texts'.*'shuffled'"):
         ConfounderDictionary(prompts, 5, source='texts')
 
 
-def test_unusable_prompts_are_an_error_before_anything_is_built(prompts):
+def test_unusable_prompts_are_an_error_at_construction(prompts):
     prompts['classes'] = ['polyp', 'polyp']
     with pytest.raises(PromptError, match='twice'):
         ConfounderDictionary(prompts, 5)
 
 
-def test_shuffled_control_changes_the_confounders_texts_alone(prompts):
+def test_shuffled_control_changes_only_the_texts_of_confounders(prompts):
     plain = ConfounderDictionary(prompts, 5)
     control = ConfounderDictionary(prompts, 5, source='shuffled', seed=3)
     shuffled = PromptSet.from_cfg(prompts).shuffled(3).confounder_texts
@@ -243,7 +249,7 @@ def test_shuffled_control_changes_the_confounders_texts_alone(prompts):
     assert control.texts[5:] == plain.texts[5:]
 
 
-def test_random_control_replaces_the_confounders_alone_by_unit_vectors(prompts):
+def test_random_control_replaces_only_the_confounders_by_unit_vectors(prompts):
     dictionary = ConfounderDictionary(prompts, 5, source='random', seed=1)
     dictionary.fill(numbered(12, 5), FINGERPRINT)
     assert_close(dictionary.entries.norm(dim=1), torch.ones(3))
@@ -275,12 +281,14 @@ def test_learned_control_is_a_parameter_of_the_same_shape_that_gets_gradients(
     assert_close(gradient, 2 * dictionary.learned_embeddings.detach())
 
 
-def test_learned_control_must_be_built_too_for_the_class_texts(prompts):
+def test_an_unbuilt_learned_control_raises_an_error(prompts):
     with pytest.raises(DictionaryError, match='not built'):
         ConfounderDictionary(prompts, 5, source='learned').entries  # noqa: B018
 
 
-def test_fingerprint_tells_prompts_sources_seeds_and_towers_apart(prompts):
+def test_fingerprint_depends_on_prompts_source_seed_and_tower_but_not_on_key_order(
+    prompts,
+):
     tower = {'text_tower': 'RN50', 'weights': 'openai'}
     other_prompts = {**prompts, 'classes': ['polyp', 'nodule']}
     fingerprints = [

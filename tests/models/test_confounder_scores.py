@@ -23,14 +23,14 @@ def cosines(embedding, entries):
     return x @ (z / np.linalg.norm(z, axis=1, keepdims=True)).T
 
 
-def test_the_first_batch_is_standardised_by_itself(entries):
+def test_the_first_batch_is_standardised_by_its_own_statistics(entries):
     values = cosines(images(8), entries)
     expected = (values - values.mean(0)) / values.std(0)
     scores = ConfounderScores(3)(images(8), entries)
     assert_close(scores, torch.tensor(expected).float(), rtol=1e-4, atol=1e-4)
 
 
-def test_statistics_are_those_of_all_images_until_the_long_run(entries):
+def test_early_statistics_are_those_of_all_images_seen_so_far(entries):
     module = ConfounderScores(3, momentum=0.01)
     batches = [images(4, seed) for seed in range(5)]
     for batch in batches:
@@ -41,7 +41,7 @@ def test_statistics_are_those_of_all_images_until_the_long_run(entries):
     assert_close(scores, torch.tensor(expected).float(), rtol=1e-4, atol=1e-4)
 
 
-def test_in_the_long_run_a_step_weighs_its_momentum(entries):
+def test_later_statistics_weight_each_step_by_the_momentum(entries):
     module = ConfounderScores(3, momentum=0.5)
     means = [cosines(images(4, seed), entries).mean(0) for seed in range(3)]
     for seed in range(3):
@@ -50,7 +50,7 @@ def test_in_the_long_run_a_step_weighs_its_momentum(entries):
     assert_close(module.mean, torch.tensor(expected).float())
 
 
-def test_single_images_are_scored_within_the_root_of_their_number(entries):
+def test_scores_of_single_images_are_bounded_by_the_root_of_their_count(entries):
     module = ConfounderScores(3)
     for count, seed in enumerate(range(10, 30), start=1):
         scores = module(images(1, seed), entries)
@@ -58,7 +58,7 @@ def test_single_images_are_scored_within_the_root_of_their_number(entries):
         assert scores.abs().max() <= count**0.5 * 1.01
 
 
-def test_no_gradient_reaches_the_image_tower_but_learned_entries(entries):
+def test_gradients_reach_learned_entries_but_not_the_image_tower(entries):
     embedding = images(4).requires_grad_()
     learned = entries.clone().requires_grad_()
     ConfounderScores(3)(embedding, learned).square().sum().backward()
@@ -66,14 +66,14 @@ def test_no_gradient_reaches_the_image_tower_but_learned_entries(entries):
     assert learned.grad.abs().sum() > 0
 
 
-def test_scores_do_not_depend_on_the_length_of_embeddings(entries):
+def test_scores_do_not_depend_on_the_norm_of_embeddings_and_entries(entries):
     assert_close(
         ConfounderScores(3)(images(4) * 50, entries * 3),
         ConfounderScores(3)(images(4), entries),
     )
 
 
-def test_half_precision_embeddings_are_scored_in_single(entries):
+def test_half_precision_embeddings_are_scored_in_single_precision(entries):
     scores = ConfounderScores(3)(images(4).half(), entries)
     assert scores.dtype == torch.float32
 

@@ -37,7 +37,7 @@ def images(batch=3, size=SIZE) -> torch.Tensor:
 
 @pytest.fixture
 def build(prompts, fill):
-    """Builds a segmentor; residual branches and biases are opened by noise."""
+    """Builds a segmentor; noise makes residual branches and biases differ from zero."""
 
     def build_segmentor(
         tower='resnet', gate=1.0, intervention=(), backbone=(), test_cfg=(), **head
@@ -121,7 +121,7 @@ def test_parts_of_the_tower_that_no_loss_uses_have_a_gradient_too(
 
 @pytest.mark.parametrize('tower', BACKBONES)
 @pytest.mark.parametrize('approximation', ['attention', 'expectation', 'sampling'])
-def test_every_trainable_parameter_learns_once_the_gate_is_open(
+def test_every_trainable_parameter_has_a_nonzero_gradient_with_an_open_gate(
     build, samples, tower, approximation
 ):
     model = build(tower, intervention=dict(approximation=approximation)).train()
@@ -134,7 +134,9 @@ def test_every_trainable_parameter_learns_once_the_gate_is_open(
 
 
 @pytest.mark.parametrize('tower', BACKBONES)
-def test_closed_gate_trains_the_network_as_the_plain_one(build, samples, tower):
+def test_closed_gate_gives_the_loss_and_gradients_of_the_plain_network(
+    build, samples, tower
+):
     """Same loss and gradients of predictor and tower as without the method."""
     labels = samples(SIZE, [('polyp',), ('cyst',), ()])
     model = build(tower, gate=0.0, loss_causal=None, loss_contrast=None)
@@ -160,7 +162,9 @@ def test_frozen_tower_gets_no_gradient_and_the_head_does(build, samples):
     assert all(p.grad is not None for p in model.decode_head.parameters())
 
 
-def test_no_text_side_in_the_model_nor_in_any_forward_pass(build, samples, monkeypatch):
+def test_the_model_has_no_text_tower_and_no_forward_pass_uses_texts(
+    build, samples, monkeypatch
+):
     model = build()
     assert not [m for m in model.modules() if 'Text' in type(m).__name__]
 
@@ -179,7 +183,7 @@ def test_no_text_side_in_the_model_nor_in_any_forward_pass(build, samples, monke
 
 
 @pytest.mark.parametrize('tower', BACKBONES)
-def test_tensor_mode_gives_plain_logits(build, tower):
+def test_tensor_mode_returns_the_logits_of_the_decode_head(build, tower):
     model = build(tower).eval()
     with torch.no_grad():
         logits = model(images(), mode='tensor')
@@ -189,7 +193,7 @@ def test_tensor_mode_gives_plain_logits(build, tower):
     assert torch.equal(logits, expected)
 
 
-def test_predict_mode_gives_labels_and_logits_of_the_images_own_size(build, samples):
+def test_predict_mode_returns_labels_and_logits_at_image_size(build, samples):
     model = build().eval()
     labels = samples(SIZE, [('polyp',), ('cyst',), ()])
     with torch.no_grad():
@@ -201,7 +205,7 @@ def test_predict_mode_gives_labels_and_logits_of_the_images_own_size(build, samp
 
 
 @pytest.mark.parametrize('tower', BACKBONES)
-def test_slide_inference_averages_the_crops_logits(build, samples, tower):
+def test_slide_inference_averages_the_logits_of_the_crops(build, samples, tower):
     model = build(
         tower, test_cfg=dict(mode='slide', crop_size=(64, 64), stride=(64, 32))
     )

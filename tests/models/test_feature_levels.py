@@ -15,7 +15,7 @@ def test_a_plain_map_is_replaced():
 
 
 @pytest.mark.parametrize('kind', [list, tuple])
-def test_what_follows_a_map_in_its_sequence_stays(kind):
+def test_the_items_after_the_map_in_a_sequence_are_kept(kind):
     class_token = torch.ones(2, 3)
     level = with_map(kind([OLD, class_token]), NEW)
     assert type(level) is kind
@@ -23,7 +23,7 @@ def test_what_follows_a_map_in_its_sequence_stays(kind):
     assert level[1] is class_token
 
 
-def test_a_map_takes_the_memory_layout_of_the_one_before():
+def test_a_new_map_takes_the_memory_layout_of_the_old_one_but_keeps_its_dtype():
     level = OLD.to(memory_format=torch.channels_last)
     result = with_map(level, NEW)
     assert result.is_contiguous(memory_format=torch.channels_last)

@@ -1,4 +1,4 @@
-"""Losses and gradients stay finite in every corner that hypothesis finds."""
+"""Outputs, losses and gradients stay finite for the extreme inputs of hypothesis."""
 
 import contextlib
 
@@ -28,7 +28,7 @@ HALF_TYPES = (torch.float16, torch.bfloat16)
 
 sizes = st.integers(1, 4)
 seeds = st.integers(0, 2**31 - 1)
-# Zeros, all but zero, usual, near the end of float16 and far beyond it.
+# Zero, almost zero, usual, near the limit of float16 and far beyond it.
 scales = st.sampled_from([0.0, 1e-30, 1.0, 6e4, 1e8])
 precisions = st.sampled_from([None, *HALF_TYPES])
 
@@ -44,7 +44,7 @@ def normal(seed: int, *shape: int, scale: float = 1.0) -> torch.Tensor:
 
 
 def directions(seed: int, *shape: int, alike: bool = False) -> torch.Tensor:
-    """Unit vectors; alike ones, as of texts that mean the same."""
+    """Unit vectors; ``alike`` ones are all equal, as of texts with the same meaning."""
     values = normal(seed, *shape)
     if alike:
         values = values[..., :1, :].expand(shape).clone()
@@ -87,7 +87,9 @@ def assert_trainable(loss: torch.Tensor, *inputs: torch.Tensor) -> None:
     precision=precisions,
     grid=st.none() | st.tuples(sizes, sizes),
 )
-def test_selection(seed, batch, width, height, classes, ratio, scale, precision, grid):
+def test_region_selection_is_finite_and_keeps_distinct_positions(
+    seed, batch, width, height, classes, ratio, scale, precision, grid
+):
     dense = normal(seed, batch, 8, height, width, scale=scale)
     selector = CLIPRegionSelector(ratio)
     with autocast(precision):
@@ -144,7 +146,7 @@ def interventions(draw) -> CausalIntervention:
     scale=scales,
     precision=precisions,
 )
-def test_intervention(
+def test_the_intervention_and_its_gradients_are_finite(
     intervention, seed, batch, kept, confounders, alike, certain, scale, precision
 ):
     tokens = normal(seed, batch, kept, 8, scale=scale).requires_grad_()
@@ -162,7 +164,7 @@ def test_intervention(
     assert_finite(intervened=intervened, gated=gated)
     if intervention.gate == 0:
         assert torch.equal(gated, tokens)
-    # All that follows it in a head is divided by its size too.
+    # In a head, too, everything that follows is divided by the size of the features.
     gated.float().div(max(scale, 1)).square().mean().backward()
     assert_finite(gradient=tokens.grad)
     for name, parameter in intervention.named_parameters():
@@ -178,7 +180,7 @@ def test_intervention(
 
 
 @pytest.mark.parametrize('count', [1, 2, 5])
-def test_confounders_that_are_all_alike_remove_nothing(count):
+def test_the_span_of_identical_confounders_removes_nothing(count):
     tokens = normal(0, 2, 3, 8)
     entries = directions(1, count, 8, alike=True)
     assert torch.equal(remove_confounder_span(tokens, entries), tokens)
@@ -210,7 +212,7 @@ def present(draw, batch: int, classes: int) -> torch.Tensor:
     scale=scales,
     precision=precisions,
 )
-def test_losses(
+def test_losses_and_their_gradients_are_finite(
     data, seed, batch, classes, background, opposed, normalize, scale, precision
 ):
     targets = data.draw(present(batch, classes))
@@ -235,7 +237,7 @@ def test_losses(
 
 
 @pytest.mark.parametrize('precision', HALF_TYPES)
-def test_losses_are_those_of_float32_under_autocast(precision):
+def test_losses_under_autocast_equal_those_in_float32(precision):
     embedding, pairs = normal(0, 4, 64), directions(2, 3, 5, 64)
     texts, others = directions(1, 3, 64), directions(3, 2, 64)
     targets = torch.tensor([[1, 0, 0], [0, 1, 1], [0, 0, 0], [0, 0, 1]]).bool()
@@ -251,9 +253,9 @@ def test_losses_are_those_of_float32_under_autocast(precision):
 
 @st.composite
 def heads(draw) -> torch.nn.Module:
-    """A head with a filled dictionary and weights that matter."""
+    """A head with random weights and a filled dictionary."""
     classes = draw(st.integers(1, 3))
-    # Either one segmentation class a lesion class, or one for all.
+    # Either one segmentation class for each lesion class, or one for all.
     num_classes = draw(st.sampled_from([2, classes + 1]))
     in_index, channels = draw(st.sampled_from([(-2, 8), (0, 6)]))
     background = draw(st.sampled_from([[], ['Normal mucosa']]))
@@ -325,7 +327,9 @@ def sample(labels: torch.Tensor, names: tuple[str, ...]) -> SegDataSample:
     scale=st.sampled_from([0.0, 1.0, 2.9e4]),
     precision=precisions,
 )
-def test_head(data, head, seed, batch, height, width, scale, precision):
+def test_losses_logits_and_gradients_of_the_head_are_finite(
+    data, head, seed, batch, height, width, scale, precision
+):
     dtype = precision or torch.float32  # as the backbone gives it under autocast
     shapes = ((6, height, width), (8, height, width), (8, 1, 1))
     inputs = [
@@ -364,7 +368,9 @@ def test_head(data, head, seed, batch, height, width, scale, precision):
 )
 @pytest.mark.parametrize('precision', [None, *HALF_TYPES])
 @pytest.mark.parametrize('scale', [0.0, 100.0])
-def test_towers(model_name, size, precision, scale):
+def test_outputs_and_gradients_of_the_towers_are_finite(
+    model_name, size, precision, scale
+):
     with torch.random.fork_rng():
         torch.manual_seed(0)
         backbone = CLIPVisionBackbone(model_name, norm_eval=True).train()

@@ -16,7 +16,7 @@ LESION = [[0, 1], [0, 255]]
 NONE = [[0, 0], [0, 255]]
 
 
-def test_one_label_a_class_is_read_from_the_labels():
+def test_classes_with_a_label_of_their_own_are_read_from_the_labels():
     samples = [
         sample([[0, 2], [2, 255]]),
         sample([[0, 0], [0, 0]]),
@@ -27,7 +27,7 @@ def test_one_label_a_class_is_read_from_the_labels():
     assert targets.int().tolist() == [[0, 1, 0], [0, 0, 0], [1, 0, 1]]
 
 
-def test_single_class_needs_no_names():
+def test_a_single_class_needs_no_class_names():
     samples = [sample(LESION), sample(NONE)]
     assert lesion_targets(samples, ['polyp'], num_classes=2).tolist() == [
         [True],
@@ -35,7 +35,7 @@ def test_single_class_needs_no_names():
     ]
 
 
-def test_binary_labels_with_several_classes_take_the_names():
+def test_binary_labels_of_several_classes_use_the_class_names():
     samples = [
         sample(LESION, lesion_classes=('cyst',)),
         sample(LESION, lesion_classes=('cyst', 'polyp')),
@@ -62,19 +62,19 @@ def test_lesion_that_was_cropped_away_does_not_count():
     assert targets.int().tolist() == [[0, 0]]
 
 
-def test_ignored_pixels_are_no_lesion():
+def test_ignored_pixels_do_not_count_as_a_lesion():
     targets = lesion_targets(
         [sample([[255, 255]], lesion_classes=('cyst',))], ['polyp', 'cyst'], 2
     )
     assert not targets.any()
 
 
-def test_missing_names_are_an_error_saying_where_to_add_them():
+def test_missing_class_names_are_an_error_that_says_where_to_add_them():
     with pytest.raises(ValueError, match=r"a/b\.jpg.*'lesion_classes'.*meta_keys"):
         lesion_targets([sample(LESION)], ['polyp', 'cyst'], num_classes=2)
 
 
-def test_name_without_prompt_is_an_error_naming_image_and_class():
+def test_a_class_name_without_a_prompt_is_an_error_that_names_image_and_class():
     with pytest.raises(ValueError, match=r"a/b\.jpg.*\['tumour'\].*'polyp', 'cyst'"):
         lesion_targets(
             [sample(LESION, lesion_classes=('tumour',))], ['polyp', 'cyst'], 2

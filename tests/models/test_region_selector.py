@@ -26,7 +26,7 @@ def reference_similarity(dense, classes):
 
 
 def reference_positions(similarity, count):
-    """The count highest of the maximum over classes, the lower position first."""
+    """Positions of the highest maxima over classes, of equal ones the lower first."""
     best = similarity.max(axis=1).reshape(len(similarity), -1)
     return [
         sorted(range(row.size), key=lambda position: (-row[position], position))[:count]
@@ -79,7 +79,7 @@ def test_gather_and_scatter_equal_a_float64_reference(ratio, count):
     np.testing.assert_array_equal(scattered.numpy(), expected)
 
 
-def test_best_class_decides_and_not_the_mean():
+def test_the_most_similar_class_decides_and_not_the_mean_over_classes():
     """Position 0 is somewhat like both classes, position 1 exactly the second."""
     classes = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
     dense = torch.tensor([[1.0, 1.0], [0.0, 1.0]]).T.view(1, 2, 1, 2)
@@ -88,7 +88,7 @@ def test_best_class_decides_and_not_the_mean():
     assert indices.tolist() == [[1]]
 
 
-def test_length_of_a_feature_has_no_effect():
+def test_the_norm_of_features_and_texts_has_no_effect():
     dense = torch.randn(1, 4, 3, 3, generator=torch.Generator().manual_seed(0))
     scale = torch.rand(1, 1, 3, 3, generator=torch.Generator().manual_seed(1)) + 0.1
     classes = torch.randn(2, 4, generator=torch.Generator().manual_seed(2))
@@ -114,7 +114,7 @@ def test_ties_go_to_the_lower_position():
     ('ratio', 'size', 'count'),
     [(0.5, (7, 7), 25), (0.5, (1, 1), 1), (1e-9, (9, 9), 1), (1, (9, 7), 63)],
 )
-def test_number_kept_is_rounded_and_at_least_one(ratio, size, count):
+def test_the_number_of_kept_positions_is_rounded_and_at_least_one(ratio, size, count):
     assert CLIPRegionSelector(ratio).num_kept(*size) == count
 
 
@@ -135,7 +135,7 @@ def test_coarser_grid_gives_positions_within_it():
     assert indices.max() < 6
 
 
-def test_same_grid_changes_nothing():
+def test_a_grid_of_the_same_size_changes_nothing():
     dense = torch.randn(1, 4, 3, 5, generator=torch.Generator().manual_seed(0))
     select = CLIPRegionSelector(0.5)
     plain = select(dense, torch.eye(4))
@@ -143,7 +143,7 @@ def test_same_grid_changes_nothing():
     assert torch.equal(plain.indices, given.indices)
 
 
-def test_features_and_texts_of_length_zero_stay_finite():
+def test_similarity_of_zero_features_and_zero_texts_is_finite():
     dense = torch.randn(1, 4, 2, 2)
     dense[..., 0, 0] = 0
     for classes in (torch.eye(4)[:1], torch.zeros(2, 4)):
@@ -153,14 +153,14 @@ def test_features_and_texts_of_length_zero_stay_finite():
         assert indices.unique().numel() == 2
 
 
-def test_putting_back_what_was_taken_gives_the_same_map():
+def test_scattering_the_gathered_tokens_restores_the_map():
     feature = torch.randn(2, 4, 3, 5)
     indices = torch.stack([torch.randperm(15)[:7] for _ in range(2)])
     tokens = gather_tokens(feature, indices)
     assert torch.equal(scatter_tokens(feature, indices, tokens), feature)
 
 
-def test_scattering_leaves_its_input_alone_and_passes_gradients():
+def test_scattering_does_not_change_its_input_and_passes_gradients():
     feature = torch.randn(1, 2, 2, 2, requires_grad=True)
     tokens = torch.randn(1, 1, 2, requires_grad=True)
     before = feature.detach().clone()
@@ -198,7 +198,7 @@ GRIDS = [((1, 1), (6, 6)), ((4, 6), (13, 24)), ((7, 7), (56, 28)), ((14, 9), (7,
 
 
 @pytest.mark.parametrize(('size', 'grid'), GRIDS)
-def test_a_map_is_resized_as_torch_does_it(size, grid):
+def test_a_map_is_resized_as_by_torchs_bilinear_interpolation(size, grid):
     maps = torch.randn(2, 1, *size, generator=torch.Generator().manual_seed(1))
     expected = torch.nn.functional.interpolate(
         maps.double(), size=grid, mode='bilinear', align_corners=False
@@ -206,8 +206,8 @@ def test_a_map_is_resized_as_torch_does_it(size, grid):
     assert_close(resize_map(maps, grid).double(), expected, atol=1e-6, rtol=0)
 
 
-def test_of_one_position_for_the_whole_image_the_first_ones_are_kept():
-    """All are equal, whatever rounding says, and whatever the batch."""
+def test_a_map_with_a_single_position_selects_the_first_positions_of_the_grid():
+    """All positions are equal despite rounding, for every image of a batch."""
     generator = torch.Generator().manual_seed(3)
     dense = torch.randn(16, 6, 1, 1, generator=generator)
     classes = torch.randn(4, 6, generator=generator)
@@ -216,8 +216,8 @@ def test_of_one_position_for_the_whole_image_the_first_ones_are_kept():
 
 
 @pytest.mark.parametrize('factor', [4, 8])
-def test_beyond_the_outermost_positions_ties_are_ties(factor):
-    """Half of a cell lies beyond them on each side; the lower position comes first."""
+def test_positions_beyond_the_outermost_cell_centres_are_exact_ties(factor):
+    """Half of a cell lies outside on each side; the lower position comes first."""
     generator = torch.Generator().manual_seed(4)
     dense = torch.randn(8, 6, 7, 7, generator=generator)
     classes = torch.randn(4, 6, generator=generator)
@@ -242,7 +242,7 @@ class _Positions(torch.nn.Module):
         return self.select(dense, classes, grid).indices
 
 
-def test_an_exported_selection_keeps_the_same_ties():
+def test_an_exported_selection_resolves_ties_in_the_same_way():
     generator = torch.Generator().manual_seed(5)
     classes = torch.randn(4, 6, generator=generator)
     sides = {2: torch.export.Dim('rows', min=2), 3: torch.export.Dim('columns', min=2)}

@@ -66,7 +66,7 @@ def write_in_inference_mode(linear):
         linear.weight.fill_(3)
 
 
-def test_unchanged_source_is_computed_from_once(linear):
+def test_the_result_of_an_unchanged_source_is_computed_once(linear):
     doubled = Doubled(linear)
     first = doubled()
     assert doubled() is first and doubled.runs == 1
@@ -85,7 +85,7 @@ def test_unchanged_source_is_computed_from_once(linear):
         write_in_inference_mode,
     ],
 )
-def test_changed_source_is_computed_from_anew(linear, change):
+def test_the_result_of_a_changed_source_is_computed_again(linear, change):
     doubled = Doubled(linear)
     before = doubled().clone()
     change(linear)
@@ -93,15 +93,15 @@ def test_changed_source_is_computed_from_anew(linear, change):
     assert doubled.runs == 2 and not torch.equal(doubled(), before)
 
 
-def test_dropped_result_is_computed_anew(linear):
+def test_a_result_is_computed_again_after_clear(linear):
     doubled = Doubled(linear)
     doubled()
-    linear.weight.data.fill_(5)  # counted by nobody
+    linear.weight.data.fill_(5)  # not counted as a change
     doubled.cache.clear()
     assert torch.equal(doubled(), torch.full((2, 3), 10.0))
 
 
-def test_tensors_born_in_inference_mode_are_never_kept():
+def test_results_from_tensors_created_in_inference_mode_are_never_kept():
     with torch.inference_mode():
         doubled = Doubled(nn.Linear(3, 2))
         doubled()
@@ -110,7 +110,7 @@ def test_tensors_born_in_inference_mode_are_never_kept():
     assert doubled.runs == 2
 
 
-def test_what_inference_mode_kept_serves_a_pass_with_gradients(linear):
+def test_a_result_kept_in_inference_mode_can_be_used_in_a_pass_with_gradients(linear):
     doubled = Doubled(linear)
     with torch.inference_mode():
         kept = doubled()
@@ -121,7 +121,7 @@ def test_what_inference_mode_kept_serves_a_pass_with_gradients(linear):
 
 
 class Interrupted(nn.Linear):
-    """A layer during whose listing something else happens, once."""
+    """A layer that runs something else, once, while its buffers are listed."""
 
     meanwhile = None
 
@@ -132,14 +132,14 @@ class Interrupted(nn.Linear):
         return super().__getattribute__(name)
 
 
-def test_a_thread_does_not_take_places_that_another_is_still_looking_for():
+def test_a_thread_does_not_use_places_that_another_is_still_collecting():
     places, linear, seen = TensorPlaces(), Interrupted(3, 2), []
     linear.__dict__['meanwhile'] = lambda: seen.append(len(places.tensors(linear)))
     assert len(places.tensors(linear)) == 2
     assert seen == [2]
 
 
-def test_result_is_computed_in_full_precision_under_autocast(linear):
+def test_a_result_is_computed_in_full_precision_under_autocast(linear):
     cache = TensorCache()
     x = torch.randn(4, 3)
     with torch.autocast('cpu', dtype=torch.bfloat16):
@@ -150,14 +150,14 @@ def test_result_is_computed_in_full_precision_under_autocast(linear):
 @pytest.mark.parametrize(
     'clone', [copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))]
 )
-def test_copies_begin_without_the_result(linear, clone):
+def test_copies_of_a_cache_start_without_its_results(linear, clone):
     cache = TensorCache()
     cache.get([linear.weight], lambda: 'old')
     assert clone(cache).get([linear.weight], lambda: 'new') == 'new'
 
 
-def test_a_compiled_graph_keeps_nothing(linear):
-    """Not even a write through ``.data``, which goes uncounted, is missed there."""
+def test_a_compiled_graph_computes_the_result_on_every_call(linear):
+    """Even a write through ``.data``, which no counter records, is noticed there."""
     doubled = Doubled(linear)
     compiled = torch.compile(lambda: doubled(), backend='eager', fullgraph=True)
     compiled()
@@ -165,7 +165,7 @@ def test_a_compiled_graph_keeps_nothing(linear):
     torch.testing.assert_close(compiled(), linear.weight * 2)
 
 
-def test_places_give_what_is_there_now():
+def test_places_return_the_current_tensors_without_the_batch_counter():
     norm, places = nn.BatchNorm1d(2), TensorPlaces()
     roots = (nn.Flatten(), norm, nn.Sequential(nn.Linear(2, 1, bias=False)))
     places.tensors(*roots)
@@ -176,7 +176,7 @@ def test_places_give_what_is_there_now():
     assert [tensor.shape for tensor in tensors] == [(2,)] * 4 + [(1, 2)]
 
 
-def test_places_are_looked_for_anew_where_a_module_was_replaced(linear):
+def test_places_are_collected_again_after_modules_were_replaced_or_added(linear):
     block, places = nn.Sequential(nn.Sequential(nn.Linear(2, 1))), TensorPlaces()
     first = places.tensors(block)
     block[0][0] = linear
@@ -188,7 +188,7 @@ def test_places_are_looked_for_anew_where_a_module_was_replaced(linear):
     assert places.tensors(linear)[0] is linear.weight is not first[0]
 
 
-def test_places_know_of_hooks(linear):
+def test_places_report_whether_a_module_has_hooks(linear):
     block, places = nn.Sequential(linear), TensorPlaces()
     places.tensors(block)
     assert not places.have_hooks()
@@ -198,7 +198,7 @@ def test_places_know_of_hooks(linear):
     assert not places.have_hooks()
 
 
-def test_places_know_of_modules_in_training():
+def test_places_report_norms_and_dropout_in_training_mode():
     linear, norm, dropout = nn.Linear(2, 2), nn.BatchNorm1d(2), nn.Dropout()
     block, places = nn.Sequential(linear, norm, dropout).eval(), TensorPlaces()
     for part, expected in ((linear, False), (norm, True), (dropout, True)):
@@ -212,14 +212,14 @@ def test_places_know_of_modules_in_training():
 @pytest.mark.parametrize(
     'copied', [copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))]
 )
-def test_a_copy_has_no_places_of_the_original(linear, copied):
+def test_a_copy_of_places_starts_empty(linear, copied):
     places = TensorPlaces()
     places.tensors(linear)
     assert vars(copied(places)) == vars(TensorPlaces())
 
 
 class Doubling(CachingModule):
-    """Keeps twice the weight of a layer, and counts how often it is worked out."""
+    """Keeps twice the weight of a layer, and counts how often it is computed."""
 
     def __init__(self, layer: nn.Module) -> None:
         super().__init__()
@@ -244,7 +244,7 @@ def write_through_data_and_evaluate(module: Doubling) -> None:
 
 @torch.no_grad()
 @pytest.mark.parametrize('change', [cast, write_through_data_and_evaluate])
-def test_a_module_drops_its_results_where_weights_change_unseen(linear, change):
+def test_a_module_drops_its_results_after_a_cast_and_a_change_of_mode(linear, change):
     module = Doubling(linear)
     module()
     module()
@@ -254,7 +254,7 @@ def test_a_module_drops_its_results_where_weights_change_unseen(linear, change):
     assert copy.deepcopy(module)._cache._results == {}
 
 
-def test_a_cache_tells_whether_a_pass_can_be_left_out(linear):
+def test_a_cache_reports_whether_its_result_may_replace_a_forward_pass(linear):
     norm, cache = nn.BatchNorm1d(2).eval(), ModuleCache()
     assert cache.may_replace(linear, norm)
     with linear.register_forward_hook(lambda *_: None):

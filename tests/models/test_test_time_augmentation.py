@@ -12,7 +12,7 @@ from mcdrl_mmseg.models import SegProbabilityTTAModel
 
 
 class Segmentor(nn.Module):
-    """What a TTA model asks of the segmentor that it holds."""
+    """What a TTA model needs of the segmentor that it wraps."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -59,14 +59,14 @@ def test_probabilities_are_averaged_and_not_logits():
     )
 
 
-def test_one_channel_is_a_probability_already():
+def test_scores_of_a_single_channel_are_averaged_as_probabilities():
     model = SegProbabilityTTAModel(Segmentor(1))
     (merged,) = model.merge_preds([views([[0.9, 0.2]], [[0.4, 0.4]])])
     assert merged.seg_logits.data.flatten().tolist() == pytest.approx([0.65, 0.3])
     assert merged.pred_sem_seg.data.tolist() == [[[1, 0]]]
 
 
-def test_mmsegs_own_takes_every_pixel_of_one_channel_for_lesion():
-    """Why there is a class of our own: to be dropped when this fails."""
+def test_mmsegs_own_tta_model_labels_every_pixel_of_one_channel_as_lesion():
+    """The reason for our own class, which can be dropped once this test fails."""
     (merged,) = SegTTAModel(Segmentor(1)).merge_preds([views([[0.01, 0.02]])])
     assert merged.pred_sem_seg.data.tolist() == [[[1, 1]]]

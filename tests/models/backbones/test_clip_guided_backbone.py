@@ -81,7 +81,7 @@ def images(size=(64, 64)) -> torch.Tensor:
 
 
 @pytest.mark.parametrize('name', BACKBONES)
-def test_levels_of_any_backbone_come_first_then_clips_two(name):
+def test_output_is_the_levels_of_the_backbone_then_the_dense_map_and_embedding(name):
     if name == 'ConvNeXt':
         pytest.importorskip('mmpretrain')
     cfg, shapes = BACKBONES[name]
@@ -95,13 +95,13 @@ def test_levels_of_any_backbone_come_first_then_clips_two(name):
 
 
 @pytest.mark.parametrize('name', BACKBONES)
-def test_wrapped_backbone_gives_what_it_gives_alone(name):
+def test_wrapped_backbone_returns_the_same_levels_as_alone(name):
     if name == 'ConvNeXt':
         pytest.importorskip('mmpretrain')
     cfg, _ = BACKBONES[name]
     guided = CLIPGuidedBackbone(cfg, CLIP, bgr=True, clip_size=32).eval()
     alone = MODELS.build(cfg)
-    alone.eval()  # of some stock backbones it returns None
+    alone.eval()  # returns None for some stock backbones
     alone.load_state_dict(guided.backbone.state_dict())
     with torch.no_grad():
         levels, expected = guided(images())[:-2], alone(images())
@@ -109,7 +109,7 @@ def test_wrapped_backbone_gives_what_it_gives_alone(name):
     assert all(torch.equal(a, b) for a, b in zip(levels, expected))
 
 
-def test_wrapped_backbone_sees_the_very_input():
+def test_wrapped_backbone_gets_the_input_unchanged():
     backbone = CLIPGuidedBackbone(SMALL, CLIP)
     seen = []
     backbone.backbone.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
@@ -121,7 +121,7 @@ def test_wrapped_backbone_sees_the_very_input():
 
 
 @pytest.mark.parametrize('bgr_to_rgb', [True, False])
-def test_clip_sees_the_pixels_under_its_own_normalisation(bgr_to_rgb):
+def test_clip_gets_the_pixels_in_its_own_normalisation(bgr_to_rgb):
     """From a BGR image, as loaded, through mmseg's own preprocessor."""
     pixels = np.random.default_rng(0).integers(0, 256, (3, 8, 9), dtype=np.uint8)
     # Given in the order in which the preprocessor hands the channels on.
@@ -140,7 +140,7 @@ def test_clip_sees_the_pixels_under_its_own_normalisation(bgr_to_rgb):
     np.testing.assert_allclose(result.numpy(), expected, atol=1e-5)
 
 
-def test_clips_own_normalisation_passes_unchanged():
+def test_images_in_clips_own_normalisation_stay_unchanged():
     backbone = CLIPGuidedBackbone(
         SMALL,
         CLIP,
@@ -150,7 +150,7 @@ def test_clips_own_normalisation_passes_unchanged():
     assert_close(backbone.clip_images(images()), images(), atol=1e-5, rtol=0)
 
 
-def test_clip_size_resizes_for_clip_alone():
+def test_clip_size_resizes_images_only_for_clip():
     backbone = CLIPGuidedBackbone(SMALL, CLIP, clip_size=96).eval()
     constant = torch.full((1, 3, 64, 128), 0.5)
     resized = backbone.clip_images(constant)
@@ -162,7 +162,7 @@ def test_clip_size_resizes_for_clip_alone():
     assert dense.shape[2:] == (3, 3)
 
 
-def test_guide_is_frozen_without_gradient_and_stays_in_evaluation():
+def test_guide_gets_no_gradient_and_stays_in_evaluation_mode():
     backbone = CLIPGuidedBackbone(SMALL, CLIP)
     assert backbone.train() is backbone
     assert not any(m.training for m in backbone.guide.tower.modules())
@@ -176,7 +176,7 @@ def test_guide_is_frozen_without_gradient_and_stays_in_evaluation():
     assert all(p.grad is not None for p in backbone.backbone.parameters())
 
 
-def test_frozen_backbone_has_no_gradient_and_stays_in_evaluation():
+def test_frozen_backbone_gets_no_gradient_and_stays_in_evaluation_mode():
     wrapped = CLIPGuidedBackbone(backbone=SMALL, clip=CLIP, frozen=True).train()
     before = {name: value.clone() for name, value in wrapped.state_dict().items()}
     levels = wrapped(images())
@@ -187,7 +187,7 @@ def test_frozen_backbone_has_no_gradient_and_stays_in_evaluation():
     assert not any(p.requires_grad for p in wrapped.parameters())
 
 
-def test_backbone_is_trained_unless_frozen_but_for_its_own_frozen_stages():
+def test_all_but_the_frozen_stages_of_an_unfrozen_backbone_is_trained():
     stages = {**SMALL, 'frozen_stages': 1}
     wrapped = CLIPGuidedBackbone(backbone=stages, clip=CLIP).train()
     trained = {n for n, p in wrapped.backbone.named_parameters() if p.requires_grad}
@@ -197,19 +197,19 @@ def test_backbone_is_trained_unless_frozen_but_for_its_own_frozen_stages():
     assert 0 < len(trained) < len(list(wrapped.backbone.parameters()))
 
 
-def test_spec_for_the_text_side_is_the_guides():
+def test_clip_spec_for_the_text_side_is_that_of_the_guide():
     backbone = CLIPGuidedBackbone(SMALL, {**CLIP, 'pretrained': 'x.pt'})
     assert backbone.clip_spec.model_name == 'mcdrl-tiny-rn'
     assert backbone.clip_spec.pretrained == 'x.pt'
 
 
 @pytest.mark.parametrize('clip', [dict(out_indices=(0,)), dict(frozen=False)])
-def test_guide_with_levels_or_training_is_an_error(clip):
+def test_a_guide_with_out_indices_or_training_is_an_error(clip):
     with pytest.raises(ValueError, match='only guides the selection'):
         CLIPGuidedBackbone(SMALL, {**CLIP, **clip})
 
 
-def test_stock_configs_pretrained_goes_to_the_wrapped_backbone():
+def test_pretrained_of_a_stock_config_is_passed_to_the_wrapped_backbone():
     cfg = {**SMALL, 'init_cfg': None}
     backbone = CLIPGuidedBackbone(cfg, CLIP, pretrained='weights.pth')
     assert backbone.backbone.init_cfg == dict(
@@ -218,7 +218,7 @@ def test_stock_configs_pretrained_goes_to_the_wrapped_backbone():
     assert 'pretrained' not in cfg
 
 
-def test_configs_are_not_changed():
+def test_the_given_configs_are_not_modified():
     backbone, clip = dict(SMALL), dict(CLIP)
     CLIPGuidedBackbone(backbone, clip)
     assert backbone == SMALL
@@ -250,20 +250,22 @@ def test_matching_data_preprocessor_passes_the_check():
         dict(mean=None, std=None),
     ],
 )
-def test_other_data_preprocessor_is_an_error_showing_both(values):
+def test_another_data_preprocessor_is_an_error_that_shows_the_values_of_the_backbone(
+    values,
+):
     backbone = CLIPGuidedBackbone(SMALL, CLIP)
     with pytest.raises(ValueError, match='Set mean, std and bgr') as caught:
         backbone.check_data_preprocessor(preprocessor(**values))
     assert '123.675' in str(caught.value)
 
 
-def test_normalisation_is_no_part_of_the_checkpoint():
+def test_normalisation_is_not_part_of_the_checkpoint():
     names = set(CLIPGuidedBackbone(SMALL, CLIP).state_dict())
     assert {name.split('.')[0] for name in names} == {'backbone', 'guide'}
 
 
 @pytest.mark.parametrize('name', ['channel_conversion', '_channel_conversion'])
-def test_colour_conversion_is_found_under_both_stacks_names(name):
+def test_colour_conversion_is_found_by_its_public_and_its_private_name(name):
     """Public in MMSegmentation 1.2, private in its continuation."""
     stand_in = torch.nn.Module()
     stand_in.mean, stand_in.std = torch.tensor(MEAN), torch.tensor(STD)
@@ -273,7 +275,7 @@ def test_colour_conversion_is_found_under_both_stacks_names(name):
         CLIPGuidedBackbone(SMALL, CLIP, bgr=True).check_data_preprocessor(stand_in)
 
 
-def test_the_guide_sees_the_normalisation_of_its_own_model(monkeypatch):
+def test_the_guide_gets_images_in_the_normalisation_of_its_own_model(monkeypatch):
     half = Normalisation((0.5,) * 3, (0.5,) * 3)
     for name in ('normalisation_by_name', 'normalisation_of'):
         monkeypatch.setattr(f'mcdrl_mmseg.clip.normalisation.{name}', lambda _: half)
@@ -287,7 +289,7 @@ def test_the_guide_sees_the_normalisation_of_its_own_model(monkeypatch):
     assert_close(backbone.clip_images(white), torch.full((1, 3, 2, 2), 1.0))
 
 
-def test_a_checkpoint_of_before_cannot_pass_for_one_of_another_normalisation():
+def test_a_checkpoint_holds_scale_and_shift_only_with_a_given_normalisation():
     plain = CLIPGuidedBackbone(SMALL, CLIP)
     other = CLIPGuidedBackbone(SMALL, CLIP, clip_mean=[127.5] * 3, clip_std=[127.5] * 3)
     assert other.state_dict().keys() - plain.state_dict().keys() == {'_scale', '_shift'}
@@ -302,7 +304,7 @@ def test_weights_with_a_normalisation_of_their_own_need_it_in_the_config():
         CLIPGuidedBackbone(SMALL, clip)
 
 
-def test_a_given_normalisation_of_the_guide_comes_before_its_models():
+def test_a_given_normalisation_of_the_guide_overrides_that_of_its_model():
     backbone = CLIPGuidedBackbone(
         SMALL,
         CLIP,
@@ -318,7 +320,7 @@ def test_a_given_normalisation_of_the_guide_comes_before_its_models():
 FPN = dict(type='FPN', in_channels=[8, 16, 32, 64], out_channels=8, num_outs=4)
 
 
-def test_levels_are_the_necks_bit_for_bit():
+def test_with_a_neck_the_levels_are_exactly_those_of_the_neck():
     necked = CLIPGuidedBackbone(SMALL, CLIP, neck=FPN).eval()
     with torch.no_grad():
         *levels, dense, embedding = necked(images())
@@ -330,14 +332,14 @@ def test_levels_are_the_necks_bit_for_bit():
     assert (dense.shape[1], embedding.shape[1]) == (128, 128)
 
 
-def test_neck_is_trained_beside_a_frozen_backbone():
+def test_a_neck_is_trained_while_the_backbone_is_frozen():
     frozen = CLIPGuidedBackbone(SMALL, CLIP, frozen=True, neck=FPN).train()
     trained = {name for name, p in frozen.named_parameters() if p.requires_grad}
     assert trained == {f'neck.{name}' for name, _ in frozen.neck.named_parameters()}
     assert frozen.neck.training and not frozen.backbone.training
 
 
-def test_one_map_in_no_tuple_is_told_apart_from_a_tuple_of_one():
+def test_a_bare_map_of_the_backbone_is_returned_as_a_bare_map_and_not_as_a_tuple():
     """DDRNet gives two maps in training and one, bare, in evaluation."""
     ddrnet = dict(type='DDRNet', channels=8, ppm_channels=16)
     backbone = CLIPGuidedBackbone(ddrnet, CLIP)

@@ -53,7 +53,7 @@ def test_output_is_the_levels_then_the_dense_map_then_the_embedding(
 
 
 @pytest.mark.parametrize('name', [VIT, RESNET])
-def test_indices_may_count_from_the_end(name):
+def test_out_indices_may_count_from_the_end(name):
     torch.manual_seed(0)
     forward = CLIPVisionBackbone(name, out_indices=(-2, -1)).eval()
     count = 6 if name == VIT else 4
@@ -64,13 +64,13 @@ def test_indices_may_count_from_the_end(name):
     ('name', 'out_indices'),
     [(VIT, (6,)), (VIT, (-7,)), (RESNET, (4,)), (RESNET, (1, 0)), (RESNET, (3, -1))],
 )
-def test_indices_that_are_none_are_an_error_naming_the_model(name, out_indices):
+def test_invalid_out_indices_are_an_error_that_names_the_model(name, out_indices):
     kind = '6 blocks' if name == VIT else '4 stages'
     with pytest.raises(ValueError, match=rf'increasing indices of {kind} .*{name}'):
         CLIPVisionBackbone(name, out_indices=out_indices)
 
 
-def test_dense_mode_reaches_the_tower():
+def test_dense_mode_changes_the_dense_map_and_not_the_embedding():
     plain = CLIPVisionBackbone(RESNET, dense_mode='vanilla').eval()
     other = CLIPVisionBackbone(RESNET, dense_mode='maskclip').eval()
     other.load_state_dict(plain.state_dict())
@@ -85,7 +85,7 @@ def test_unknown_dense_mode_is_an_error():
         CLIPVisionBackbone(RESNET, dense_mode='sclap')
 
 
-def test_unknown_and_unsupported_models_are_errors_naming_them():
+def test_unknown_and_unsupported_models_are_errors_that_name_them():
     with pytest.raises(ValueError, match="model_name='ViT-Z'"):
         CLIPVisionBackbone('ViT-Z')
     other = 'vit_relpos_medium_patch16_cls_224'
@@ -176,7 +176,7 @@ def test_frozen_batch_norm_stays_in_evaluation_while_training():
     assert changed(backbone, before) == set()
 
 
-def test_batch_norm_of_frozen_stages_alone_stays_in_evaluation():
+def test_only_the_batch_norm_of_frozen_stages_stays_in_evaluation():
     backbone = CLIPVisionBackbone(RESNET, frozen_stages=2).train()
     before = statistics(backbone)
     backbone(images())
@@ -193,7 +193,7 @@ def test_norm_eval_keeps_all_statistics_and_still_trains_the_weights():
     assert norms and all(n.weight.requires_grad for n in norms)
 
 
-def test_statistics_move_in_plain_training_and_not_in_evaluation():
+def test_batch_norm_statistics_change_in_training_and_not_in_evaluation():
     backbone = CLIPVisionBackbone(RESNET).train()
     before = statistics(backbone)
     backbone(images())
@@ -222,7 +222,7 @@ def test_weights_are_loaded_by_init_weights_and_not_before(tmp_path):
 
 @pytest.mark.parametrize('pretrained', ['builtin', None])
 @pytest.mark.parametrize('several', [False, True])
-def test_the_checkpoint_of_init_cfg_is_what_a_training_starts_from(
+def test_training_starts_from_the_checkpoint_of_init_cfg(
     pretrained, several, tmp_path, recwarn
 ):
     path = str(tmp_path / 'own.pth')
@@ -238,7 +238,7 @@ def test_the_checkpoint_of_init_cfg_is_what_a_training_starts_from(
 
 
 def test_missing_weights_file_fails_at_the_start_of_training_and_not_at_loading():
-    """A checkpoint of the whole model needs CLIP's weights no more."""
+    """With a checkpoint of the whole model, CLIP's weights are no longer needed."""
     backbone = CLIPVisionBackbone(RESNET, pretrained='gone.pt')
     backbone.load_state_dict(CLIPVisionBackbone(RESNET).state_dict())
     with pytest.raises(CLIPWeightsError, match=r'gone\.pt'):
@@ -263,7 +263,7 @@ def test_given_weights_do_not_warn(tmp_path):
 
 
 @pytest.mark.parametrize('name', [VIT, RESNET])
-def test_checkpointing_and_freezing_go_together(name):
+def test_gradient_checkpointing_gives_the_same_gradients_with_frozen_stages(name):
     backbone = CLIPVisionBackbone(name, frozen_stages=1, norm_eval=True).train()
     other = copy.deepcopy(backbone)
     other.with_cp = True
@@ -275,8 +275,8 @@ def test_checkpointing_and_freezing_go_together(name):
             assert_close(one.grad, two.grad, msg=key)
 
 
-def test_built_from_the_registry_by_an_encoder_decoders_pretrained():
-    """mmseg hands ``model.pretrained`` on to the backbone."""
+def test_pretrained_of_an_encoder_decoder_reaches_the_backbone():
+    """mmseg passes ``model.pretrained`` on to the backbone."""
     cfg = ConfigDict(
         type='EncoderDecoder',
         pretrained='a/file.pt',
@@ -306,7 +306,7 @@ def test_output_stride_of_a_vit_is_refused():
 
 
 @pytest.mark.parametrize(('name', 'scale', 'side'), [(VIT, 0.5, 4), (RESNET, 2, 4)])
-def test_input_scale_shows_the_tower_resized_images(name, scale, side):
+def test_input_scale_resizes_the_images_for_the_tower(name, scale, side):
     plain = CLIPVisionBackbone(name, out_indices=(0,)).eval()
     scaled = CLIPVisionBackbone(name, out_indices=(0,), input_scale=scale).eval()
     scaled.load_state_dict(plain.state_dict())
@@ -321,7 +321,7 @@ def test_input_scale_shows_the_tower_resized_images(name, scale, side):
 
 
 def test_halved_images_keep_the_mean_of_fine_stripes():
-    """Stripes of one pixel are grey at half of the size, not the colour of a row."""
+    """Stripes of one pixel become grey at half the size, not the colour of one row."""
     seen = []
     backbone = CLIPVisionBackbone(VIT, input_scale=0.5).eval()
     backbone.tower.conv1.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
@@ -334,7 +334,7 @@ def test_halved_images_keep_the_mean_of_fine_stripes():
 
 
 @pytest.mark.parametrize('scale', [0, -0.5, 0.0004, float('nan')])
-def test_an_input_scale_that_leaves_no_image_is_refused(scale):
+def test_an_input_scale_that_is_too_small_or_not_a_number_is_refused(scale):
     with pytest.raises(ValueError, match=r'input_scale=.*0.001 or more'):
         CLIPVisionBackbone(VIT, input_scale=scale)
 
@@ -343,7 +343,7 @@ def preprocessor(**kwargs):
     return MODELS.build(dict(type='SegDataPreProcessor', **kwargs))
 
 
-def test_images_normalised_otherwise_than_the_tower_was_trained_are_an_error():
+def test_a_preprocessor_that_does_not_match_the_training_of_the_tower_is_an_error():
     own = dict(mean=[122.77, 116.75, 104.09], std=[68.5, 66.63, 70.32])
     backbone = CLIPVisionBackbone(RESNET, 'builtin')
     backbone.check_data_preprocessor(preprocessor(**own, bgr_to_rgb=True))
@@ -356,7 +356,7 @@ def test_images_normalised_otherwise_than_the_tower_was_trained_are_an_error():
             backbone.check_data_preprocessor(
                 preprocessor(**{'bgr_to_rgb': True, **other} if other else {})
             )
-    # Random weights were trained with none.
+    # Random weights were trained with no normalisation.
     CLIPVisionBackbone(RESNET).check_data_preprocessor(preprocessor())
 
 
@@ -392,7 +392,7 @@ def test_stem_and_first_stages_of_a_timm_tower_are_frozen(tmp_path, name, stem):
     assert levels[1].shape[2:] == dense.shape[2:]
 
 
-def test_a_mode_that_a_tower_lacks_is_an_error_that_says_which_there_are():
+def test_a_dense_mode_that_a_tower_lacks_is_an_error_that_lists_its_modes():
     message = r"must be one of \('vanilla',\) with model_name='convnext_tiny'"
     with torch.device('meta'), pytest.raises(ValueError, match=message):
         CLIPVisionBackbone('convnext_tiny', dense_mode='sclip')

@@ -42,7 +42,7 @@ def cache(tmp_path):
 
 
 def another(cache):
-    """What a later process has of it."""
+    """The cache as a later process opens it."""
     return FeatureCache(cache.folder, cache.limit_gb)
 
 
@@ -56,21 +56,23 @@ def check(features):
     assert all(torch.equal(*pair) for pair in zip(features, EXPECTED))
 
 
-def test_features_are_computed_once_an_image(cache, tower):
+def test_features_are_computed_once_per_image(cache, tower):
     check(cache.features(IMAGES, 'a', tower))
     check(cache.features(IMAGES, 'a', tower))
     check([part.flip(0) for part in cache.features(IMAGES.flip(0), 'a', tower)])
     assert tower.seen == 2
 
 
-def test_later_processes_read_what_was_written(cache, tower):
+def test_later_processes_read_the_stored_features(cache, tower):
     cache.features(IMAGES, 'a', Tower())
     check(another(cache).features(IMAGES, 'a', tower))
     assert tower.seen == 0
 
 
 @pytest.mark.parametrize(('most', 'digests'), [(2, 2), (1, 4), (0, 6)])
-def test_the_name_of_an_image_is_remembered(cache, monkeypatch, most, digests):
+def test_digests_of_recent_images_are_remembered_up_to_a_limit(
+    cache, monkeypatch, most, digests
+):
     digest, named = feature_cache.digest, []
 
     def counting(*contents):
@@ -84,7 +86,7 @@ def test_the_name_of_an_image_is_remembered(cache, monkeypatch, most, digests):
     assert len(named) == digests
 
 
-def test_an_entry_is_found_to_be_whole_once(cache, tower, monkeypatch):
+def test_the_checksum_of_each_entry_is_verified_only_once(cache, tower, monkeypatch):
     cache.features(IMAGES, 'a', Tower())
     checksum, looked_at = feature_cache._checksum, []
 
@@ -97,15 +99,15 @@ def test_an_entry_is_found_to_be_whole_once(cache, tower, monkeypatch):
     for _ in range(3):
         found = later.features(IMAGES, 'a', tower)
         check(found)
-        # What a caller changes is not what is kept.
+        # Changes by a caller do not reach the kept features.
         for part in found:
             part.zero_()
     assert len(looked_at) == 2 and tower.seen == 0
 
 
 @pytest.mark.skipif(sys.platform != 'linux', reason='/proc')
-def test_files_are_mapped_while_a_batch_is_put_together(cache, monkeypatch):
-    """Else runs beside each other hold copies, or all that they have ever read."""
+def test_files_are_memory_mapped_only_while_a_batch_is_assembled(cache, monkeypatch):
+    """Otherwise concurrent runs hold copies, or all that they have ever read."""
     joined, seen = torch.cat, []
 
     def mapped():
@@ -123,7 +125,7 @@ def test_files_are_mapped_while_a_batch_is_put_together(cache, monkeypatch):
     assert seen and not mapped()
 
 
-def test_no_tensor_stays_behind_for_an_image_that_was_read(cache):
+def test_reading_an_image_leaves_no_tensor_behind(cache):
     cache.features(IMAGES, 'a', Tower())
     later = another(cache)
     before = count_tensors()
@@ -131,7 +133,7 @@ def test_no_tensor_stays_behind_for_an_image_that_was_read(cache):
     assert count_tensors() == before
 
 
-def test_processes_beside_each_other_read_what_the_other_has_computed(cache, tower):
+def test_concurrent_processes_read_features_that_the_other_computed(cache, tower):
     beside = another(cache)
     beside.features(IMAGES[:1], 'a', Tower())
     cache.features(IMAGES[1:], 'a', Tower())
@@ -139,8 +141,8 @@ def test_processes_beside_each_other_read_what_the_other_has_computed(cache, tow
     assert tower.seen == 0
 
 
-def test_processes_at_the_same_images_share_the_work(cache):
-    """The other comes to the same batch while the first of its images is computed."""
+def test_processes_with_the_same_images_share_the_work(cache):
+    """The other gets the same batch while the first of its images is computed."""
     images = torch.randn(16, 3, 4, 4)
     beside, seen = another(cache), []
 
@@ -160,7 +162,7 @@ def test_processes_at_the_same_images_share_the_work(cache):
     assert seen == ['a', *'b' * 16]
 
 
-def test_missing_images_are_computed_in_an_order_of_each_process(cache, tmp_path):
+def test_each_process_computes_missing_images_in_an_order_of_its_own(cache, tmp_path):
     images = torch.randn(16, 3, 4, 4)
 
     def order(folder):
@@ -172,7 +174,7 @@ def test_missing_images_are_computed_in_an_order_of_each_process(cache, tmp_path
 
         before = random.getstate(), torch.random.get_rng_state()
         FeatureCache(folder, 1.0).features(images, 'a', compute)
-        # A training draws as ever.
+        # The random numbers of a training stay the same.
         assert random.getstate() == before[0]
         assert torch.equal(torch.random.get_rng_state(), before[1])
         return seen
@@ -191,7 +193,9 @@ def test_missing_images_are_computed_in_an_order_of_each_process(cache, tmp_path
     ],
     ids=['flipped', 'another tower', 'another dtype', 'another shape'],
 )
-def test_what_differs_has_features_of_its_own(cache, tower, images, name):
+def test_other_pixels_towers_dtypes_and_shapes_have_features_of_their_own(
+    cache, tower, images, name
+):
     cache.features(IMAGES, 'a', Tower())
     found = cache.features(images, name, tower)
     assert tower.seen == 2
@@ -199,7 +203,7 @@ def test_what_differs_has_features_of_its_own(cache, tower, images, name):
 
 
 def test_each_image_is_computed_by_itself(cache):
-    """Else its last bits, and with them a training, would depend on the batch."""
+    """Otherwise its last bits, and so a training, would depend on the batch."""
 
     def compute(images):
         assert images.shape == (1, 3, 4, 4)
@@ -210,7 +214,7 @@ def test_each_image_is_computed_by_itself(cache):
 
 @pytest.mark.reliability('fault', 'kept features of a frozen tower, damaged')
 @pytest.mark.parametrize('damage', ['a bit', 'a type', 'cut short', 'empty'])
-def test_damaged_features_are_computed_anew(cache, tower, damage):
+def test_damaged_features_are_computed_again_and_replaced(cache, tower, damage):
     cache.features(IMAGES, 'a', Tower())
     path, _ = cache.folder.iterdir()
     content = bytearray(path.read_bytes())
@@ -221,13 +225,15 @@ def test_damaged_features_are_computed_anew(cache, tower, damage):
     path.write_bytes({'cut short': content[:-8], 'empty': b''}.get(damage, content))
     check(another(cache).features(IMAGES, 'a', tower))
     assert tower.seen == 1
-    # And replaced.
+    # They were also replaced.
     check(another(cache).features(IMAGES, 'a', tower))
     assert tower.seen == 1
 
 
 @pytest.mark.parametrize('obstacle', ['limit', 'file'])
-def test_where_nothing_can_be_kept_it_is_said_and_computed(tmp_path, tower, obstacle):
+def test_features_that_cannot_be_kept_are_computed_with_a_warning(
+    tmp_path, tower, obstacle
+):
     cache = FeatureCache(tmp_path / 'features', 1e-8 if obstacle == 'limit' else 1.0)
     if obstacle == 'file':
         cache.folder.write_text('not a folder')
@@ -250,7 +256,7 @@ def test_the_folder_grows_up_to_its_limit(tmp_path, tower, monkeypatch, look_eve
     assert 1000 < size <= 2000 and 1 < len(written) < 9
 
 
-def test_a_folder_that_is_deleted_meanwhile_is_filled_again(cache, tower):
+def test_a_folder_that_is_deleted_in_between_is_filled_again(cache, tower):
     cache.features(IMAGES, 'a', Tower())
     shutil.rmtree(cache.folder)
     for _ in range(2):
@@ -259,8 +265,8 @@ def test_a_folder_that_is_deleted_meanwhile_is_filled_again(cache, tower):
 
 
 @pytest.mark.filterwarnings('error')
-def test_a_file_that_is_gone_meanwhile_stops_no_writing(cache, tower):
-    """As that of another process, which gets its final name once it is whole."""
+def test_a_file_that_disappears_meanwhile_does_not_prevent_writing(cache, tower):
+    """Like that of another process, which gets its final name once it is complete."""
     cache.folder.mkdir()
     (cache.folder / '.a.1.partial.features').symlink_to('nowhere')
     cache.features(IMAGES, 'a', Tower())
@@ -269,7 +275,7 @@ def test_a_file_that_is_gone_meanwhile_stops_no_writing(cache, tower):
 
 
 @pytest.mark.parametrize('limit', ['0', '-1', 'nan', 'inf', 'much'])
-def test_a_limit_that_is_none_is_refused(monkeypatch, limit):
+def test_an_invalid_limit_in_the_environment_is_refused(monkeypatch, limit):
     monkeypatch.setenv('MCDRL_FEATURE_CACHE', 'features')
     monkeypatch.setenv('MCDRL_FEATURE_CACHE_GB', limit)
     with pytest.raises(ValueError, match=f'MCDRL_FEATURE_CACHE_GB={limit!r}'):
@@ -283,9 +289,7 @@ def bytes_of(cache):
     return sum(file.stat().st_size for file in cache.folder.iterdir())
 
 
-def test_in_half_precision_features_are_rounded_for_whoever_computes_them(
-    tmp_path, tower
-):
+def test_half_precision_rounds_computed_features_like_stored_ones(tmp_path, tower):
     whole = FeatureCache(tmp_path / 'whole', 1.0)
     half = FeatureCache(tmp_path / 'half', 1.0, half=True)
     assert torch.equal(whole.features(THIRD, 'a', tower)[1], 2 * THIRD[:, :1])
@@ -320,7 +324,7 @@ def test_features_beyond_half_precision_are_refused(tmp_path, tower):
 @pytest.mark.parametrize(
     ('precision', 'half'), [(None, False), ('float32', False), ('float16', True)]
 )
-def test_the_environment_names_the_precision(monkeypatch, precision, half):
+def test_the_precision_is_read_from_the_environment(monkeypatch, precision, half):
     monkeypatch.setenv('MCDRL_FEATURE_CACHE', 'features')
     if precision:
         monkeypatch.setenv('MCDRL_FEATURE_CACHE_PRECISION', precision)
@@ -329,14 +333,14 @@ def test_the_environment_names_the_precision(monkeypatch, precision, half):
     assert pickle.loads(pickle.dumps(cache)).half is half
 
 
-def test_a_precision_that_is_none_is_refused(monkeypatch):
+def test_an_invalid_precision_in_the_environment_is_refused(monkeypatch):
     monkeypatch.setenv('MCDRL_FEATURE_CACHE', 'features')
     monkeypatch.setenv('MCDRL_FEATURE_CACHE_PRECISION', 'int8')
     with pytest.raises(ValueError, match="PRECISION='int8' must be one of"):
         FeatureCache.from_environment()
 
 
-def test_a_copied_model_has_the_same_folder(cache, tower):
+def test_a_pickled_copy_of_a_cache_reads_the_same_folder(cache, tower):
     cache.features(IMAGES, 'a', Tower())
     copied = pickle.loads(pickle.dumps(cache))
     check(copied.features(IMAGES, 'a', tower))
@@ -345,7 +349,7 @@ def test_a_copied_model_has_the_same_folder(cache, tower):
 
 @pytest.fixture
 def build(tmp_path, monkeypatch):
-    """Backbones with a cache; their towers count what they see."""
+    """Builds backbones with a cache, whose towers record the images they process."""
     monkeypatch.setenv('MCDRL_FEATURE_CACHE', str(tmp_path / 'features'))
 
     def build(**arguments):
@@ -363,7 +367,7 @@ def build(tmp_path, monkeypatch):
 PICTURES = torch.randn(3, 3, 64, 64, generator=torch.Generator().manual_seed(1))
 
 
-def test_a_frozen_tower_sees_an_image_once(build, monkeypatch):
+def test_a_frozen_tower_processes_each_image_once(build, monkeypatch):
     backbone = build(frozen=True, out_indices=(1,))
     first, second = backbone(PICTURES), backbone(PICTURES)
     assert backbone.seen == [1, 1, 1]
@@ -375,7 +379,7 @@ def test_a_frozen_tower_sees_an_image_once(build, monkeypatch):
         torch.testing.assert_close(kept, computed, rtol=1e-5, atol=1e-5)
 
 
-def test_kept_features_have_the_layout_of_the_tower(build):
+def test_kept_features_have_the_memory_layout_of_the_tower(build):
     backbone = build(frozen=True, out_indices=(1,), channels_last=True)
     backbone(PICTURES)
     for feature in backbone(PICTURES):
@@ -383,7 +387,7 @@ def test_kept_features_have_the_layout_of_the_tower(build):
     assert backbone.seen == [1, 1, 1]
 
 
-def test_the_next_run_reads_what_the_last_one_kept(build):
+def test_the_next_run_reads_the_features_of_the_last_run(build):
     backbone = build(frozen=True)
     backbone(PICTURES)
     again = build(frozen=True)
@@ -394,7 +398,7 @@ def test_the_next_run_reads_what_the_last_one_kept(build):
 @pytest.mark.parametrize(
     'change', [dict(out_indices=(1,)), dict(output_stride=16), dict(input_scale=0.5)]
 )
-def test_towers_that_are_used_otherwise_share_nothing(build, change):
+def test_towers_with_other_settings_share_no_features(build, change):
     backbone = build(frozen=True)
     backbone(PICTURES)
     other = build(frozen=True, **change)
@@ -415,7 +419,7 @@ def test_other_weights_have_features_of_their_own(build, name):
     assert not torch.equal(before[0], after[0])
 
 
-def test_a_part_that_is_replaced_has_features_of_its_own(build):
+def test_a_tower_with_a_replaced_part_has_features_of_its_own(build):
     backbone = build(frozen=True)
     backbone(PICTURES)
     block = backbone.tower.layer4[0]
@@ -426,7 +430,7 @@ def test_a_part_that_is_replaced_has_features_of_its_own(build):
 
 @pytest.fixture
 def other_code(monkeypatch):
-    """Change a line of the code that computes features, or a package's version."""
+    """Changes the code that computes features, or the version of a package."""
 
     def change(what, folder):
         if what == 'code':
@@ -442,7 +446,9 @@ def other_code(monkeypatch):
 
 
 @pytest.mark.parametrize('what', ['code', 'timm', 'open_clip'])
-def test_features_of_another_version_are_not_read(build, other_code, tmp_path, what):
+def test_features_of_other_code_or_library_versions_are_not_read(
+    build, other_code, tmp_path, what
+):
     backbone = build(frozen=True)
     backbone(PICTURES)
     other_code(what, tmp_path)
@@ -451,17 +457,17 @@ def test_features_of_another_version_are_not_read(build, other_code, tmp_path, w
     assert later.seen == [1, 1, 1]
 
 
-def test_the_code_that_computes_features_is_known():
+def test_the_listed_sources_include_the_code_that_computes_features():
     names = {path.name for path in feature_cache._SOURCES}
     assert {'clip_vision_backbone.py', 'dense.py', 'timm_tower.py'} < names
 
 
-def test_a_tower_that_is_trained_is_never_kept(build):
+def test_features_of_a_trained_tower_are_never_kept(build):
     assert build().feature_cache is None
     assert build(frozen_stages=1).feature_cache is None
 
 
-def test_gradients_of_the_pixels_reach_them(build):
+def test_gradients_reach_the_pixels_despite_kept_features(build):
     backbone = build(frozen=True)
     backbone(PICTURES)
     pixels = PICTURES.clone().requires_grad_()
@@ -470,7 +476,7 @@ def test_gradients_of_the_pixels_reach_them(build):
 
 
 @pytest.mark.parametrize('how', ['jit.is_tracing', 'compiler.is_compiling'])
-def test_a_graph_that_is_recorded_has_the_tower(build, monkeypatch, how):
+def test_a_recorded_graph_contains_the_tower(build, monkeypatch, how):
     backbone = build(frozen=True)
     backbone(PICTURES)
     monkeypatch.setattr(f'torch.{how}', lambda: True)

@@ -1,4 +1,4 @@
-"""CLIPVisionBackbone runs a tower without batch norms in inference, and only there."""
+"""CLIPVisionBackbone folds a tower's batch norms in inference, and only there."""
 
 import copy
 import pickle
@@ -36,7 +36,7 @@ def infer(backbone: nn.Module, images: torch.Tensor = IMAGES) -> list[torch.Tens
 
 
 def unfolded(backbone: nn.Module, images: torch.Tensor = IMAGES) -> list[torch.Tensor]:
-    """With gradients on, the tower itself runs."""
+    """With gradients on, the tower itself runs and not its folded copy."""
     return [feature.detach() for feature in backbone(images)]
 
 
@@ -54,7 +54,7 @@ def folds(monkeypatch) -> list:
 
 
 @pytest.mark.parametrize('name', NAMES)
-def test_inference_gives_the_features_of_the_tower(name, folds):
+def test_folded_inference_gives_the_features_of_the_tower(name, folds):
     backbone, images = build(name).double(), IMAGES.double()
     for result, expected in zip(
         infer(backbone, images), unfolded(backbone, images), strict=True
@@ -64,7 +64,7 @@ def test_inference_gives_the_features_of_the_tower(name, folds):
     assert len(folds) == 1
 
 
-def test_float32_agrees_within_rounding():
+def test_folded_inference_in_float32_agrees_within_rounding():
     backbone = build()
     for result, expected in zip(infer(backbone), unfolded(backbone), strict=True):
         assert (result - expected).abs().max() < 1e-5 * expected.abs().max()
@@ -77,21 +77,21 @@ def test_weights_are_folded_once(folds):
     assert all(torch.equal(*pair) for pair in zip(first, second))
 
 
-def test_another_memory_layout_is_that_of_the_folded_weights_too(folds):
+def test_a_change_of_the_memory_layout_folds_the_weights_again(folds):
     backbone = build()
     infer(backbone)
     infer(backbone.to(memory_format=torch.contiguous_format))
     assert len(folds) == 2
 
 
-def test_a_tower_in_training_keeps_its_norms(folds):
+def test_a_tower_is_not_folded_in_training_mode_or_with_gradients(folds):
     backbone = build(frozen=True).train()
     infer(backbone)
     backbone.eval()(IMAGES)
     assert not folds
 
 
-def test_a_recorded_tower_keeps_its_norms(folds):
+def test_a_traced_or_compiled_tower_is_not_folded(folds):
     backbone = build()
     with torch.no_grad():
         torch.jit.trace(backbone, IMAGES, check_trace=False)
@@ -99,7 +99,7 @@ def test_a_recorded_tower_keeps_its_norms(folds):
     assert not folds
 
 
-def test_a_transformer_has_nothing_to_fold(folds):
+def test_a_vision_transformer_is_not_folded(folds):
     backbone = CLIPVisionBackbone('mcdrl-tiny-vit').eval()
     infer(backbone)
     assert not folds
@@ -112,7 +112,9 @@ def kept_in(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_kept_features_are_folded_in_training_too(folds, kept_in, monkeypatch):
+def test_kept_features_come_from_the_folded_tower_also_in_training(
+    folds, kept_in, monkeypatch
+):
     in_training = build(frozen=True).train()(IMAGES)
     assert len(folds) == 1
     monkeypatch.setenv('MCDRL_FEATURE_CACHE', str(kept_in / 'empty'))
@@ -124,24 +126,26 @@ def test_kept_features_are_folded_in_training_too(folds, kept_in, monkeypatch):
         assert all(torch.equal(*pair) for pair in zip(in_training, joined, strict=True))
 
 
-def test_gradients_go_through_what_follows_kept_features(kept_in):
+def test_a_head_on_kept_features_gets_gradients(kept_in):
     backbone, head = build(frozen=True).train(), nn.Conv2d(24, 2, 1)
     head(backbone(IMAGES)[0]).sum().backward()
     assert head.weight.grad.abs().sum() > 0
 
 
-def test_kept_features_of_a_tower_with_hooks_are_the_towers(folds, kept_in):
+def test_kept_features_of_a_tower_with_hooks_come_from_the_unfolded_tower(
+    folds, kept_in
+):
     backbone, seen = build(frozen=True).train(), []
     hook = backbone.tower.trunk.bn1.register_forward_hook(lambda *_: seen.append(1))
     backbone(IMAGES)
     assert (len(seen), len(folds)) == (len(IMAGES), 0)
-    # The folded one's differ in their last digits, and are kept by another name.
+    # Those of the folded tower differ in their last digits, and have other names.
     hook.remove()
     backbone(IMAGES)
     assert len(folds) == 1
 
 
-def test_a_tower_made_in_inference_mode_is_not_folded_again_and_again(folds):
+def test_a_tower_created_in_inference_mode_is_not_folded(folds):
     with torch.inference_mode():
         backbone = build()
         infer(backbone)
@@ -157,7 +161,7 @@ def test_inference_mode_and_no_grad_share_the_folded_weights(folds):
     assert len(folds) == 1
 
 
-def test_weights_that_are_saved_stay_as_they_are():
+def test_folding_does_not_change_the_state_dict():
     backbone = build()
     before = copy.deepcopy(backbone.state_dict())
     infer(backbone)
@@ -243,7 +247,9 @@ def test_a_copy_folds_its_own_weights(copied):
 
 
 @pytest.mark.parametrize('kind', ['register_forward_hook', 'register_forward_pre_hook'])
-def test_hooks_on_parts_of_the_tower_are_called_and_their_removal_is_seen(kind, folds):
+def test_hooks_on_parts_of_the_tower_are_called_and_their_removal_is_noticed(
+    kind, folds
+):
     backbone = build()
     expected = infer(backbone)
     calls = []
@@ -256,7 +262,7 @@ def test_hooks_on_parts_of_the_tower_are_called_and_their_removal_is_seen(kind, 
     assert (len(calls), len(folds)) == (1, 1)
 
 
-def test_a_part_of_the_tower_that_is_replaced_is_seen():
+def test_a_replaced_part_of_the_tower_is_noticed():
     backbone = build()
     infer(backbone)
     backbone.tower.trunk.blocks[2] = copy.deepcopy(backbone.tower.trunk.blocks[2])
@@ -269,14 +275,14 @@ def test_a_part_of_the_tower_that_is_replaced_is_seen():
 
 @torch.no_grad()
 def adapt(backbone):
-    """Let the norms take the statistics of the images they see, and nothing else."""
+    """Put only the norms into training mode, to use the statistics of their images."""
     for module in backbone.modules():
         if isinstance(module, _BatchNorm):
             module.train()
 
 
 @pytest.mark.parametrize('name', NAMES)
-def test_norms_set_to_training_mode_take_the_images_statistics(name, folds):
+def test_norms_in_training_mode_use_the_statistics_of_the_images(name, folds):
     """As in test-time adaptation, with the model itself in evaluation."""
     backbone = build(name)
     before = infer(backbone)
@@ -286,11 +292,11 @@ def test_norms_set_to_training_mode_take_the_images_statistics(name, folds):
         assert (result - expected).abs().max() < 1e-4 * expected.abs().max()
     assert (after[-1] - before[-1]).abs().max() > 0.1 * before[-1].abs().max()
     assert len(folds) == 1
-    # The images moved the running statistics, and evaluation has these again.
+    # The images changed the running statistics, which evaluation uses again.
     assert not torch.equal(infer(backbone.eval())[-1], before[-1])
 
 
-def test_features_of_norms_in_training_mode_are_not_kept(kept_in):
+def test_features_computed_with_norms_in_training_mode_are_not_kept(kept_in):
     backbone = build(frozen=True)
     adapt(backbone)
     infer(backbone)

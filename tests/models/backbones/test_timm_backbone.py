@@ -1,4 +1,4 @@
-"""A timm tower as CLIPVisionBackbone and as guide."""
+"""A timm tower in CLIPVisionBackbone and as a guide."""
 
 import copy
 
@@ -36,12 +36,12 @@ def test_output_is_the_levels_then_the_dense_map_then_the_embedding():
 
 
 @pytest.mark.parametrize('mode', ['maskclip', 'sclip', 'clearclip'])
-def test_a_mode_of_a_last_attention_is_an_error_that_names_the_modes(mode):
+def test_a_dense_mode_that_needs_attention_is_an_error_that_lists_the_modes(mode):
     with pytest.raises(ValueError, match=r"must be one of \('vanilla',\)"):
         backbone(dense_mode=mode)
 
 
-def test_an_output_stride_makes_the_map_finer():
+def test_an_output_stride_makes_the_dense_map_finer():
     model = backbone(output_stride=16).eval()
     with torch.no_grad():
         dense, _ = model(torch.randn(1, 3, 64, 64))
@@ -60,7 +60,7 @@ def test_frozen_stages_are_the_stem_and_the_first_stages():
     )
 
 
-def test_every_parameter_of_a_trained_tower_reaches_the_outputs():
+def test_every_parameter_of_a_trained_tower_gets_a_gradient():
     model = backbone(out_indices=(4,)).train()
     level, dense, embedding = model(torch.randn(2, 3, 64, 64))
     (level.sum() + dense.square().sum() + embedding.sum()).backward()
@@ -74,7 +74,7 @@ def synchronised(model):
 
 @pytest.mark.parametrize('frozen', [False, True])
 def test_synchronised_norms_keep_their_activations(frozen):
-    """MMEngine's are plain norms: outputs would be larger by factors of thousands."""
+    """MMEngine's are plain norms: outputs would be thousands of times larger."""
     plain = backbone(out_indices=(1, 4), frozen=frozen)
     model, images = synchronised(plain), torch.randn(2, 3, 64, 64)
     assert isinstance(model.tower.trunk.bn1, torch.nn.SyncBatchNorm)
@@ -87,7 +87,7 @@ def test_synchronised_norms_keep_their_activations(frozen):
 
 
 def test_synchronised_norms_of_mmcv_are_refused_where_activations_would_be_lost():
-    """``sync_bn='mmcv'`` keeps the children of a norm, as MMEngine's other one does."""
+    """``sync_bn='mmcv'`` keeps the children of a norm, but does not call them."""
 
     class SyncBatchNorm(torch.nn.Module):
         """MMCV's, whose package has compiled operators."""
@@ -110,7 +110,7 @@ def test_synchronised_norms_of_a_guided_backbone_keep_their_activations():
     torch.testing.assert_close(synchronised(plain).eval()(images), expected)
 
 
-def test_the_tower_guides_another_backbone():
+def test_a_timm_tower_can_guide_another_backbone():
     inner = dict(type='ResNet', depth=18, out_indices=(3,), norm_cfg=dict(type='BN'))
     inner.update(num_stages=4, strides=(1, 2, 2, 2), dilations=(1, 1, 1, 1))
     model = CLIPGuidedBackbone(
@@ -123,7 +123,7 @@ def test_the_tower_guides_another_backbone():
     assert embedding.shape == (2, 256, 1, 1)
 
 
-def test_channels_last_gives_the_same_numbers_and_gradients():
+def test_channels_last_gives_the_same_outputs_and_gradients():
     plain, last = (
         backbone(out_indices=(1,)),
         backbone(channels_last=True, out_indices=(1,)),

@@ -101,7 +101,7 @@ def test_narrow_attention_equals_float64_reference(tokens, entries):
     np.testing.assert_allclose(array(result), expected, rtol=1e-6)
 
 
-def test_uniform_prior_leaves_plain_attention(tokens, entries):
+def test_uniform_prior_gives_plain_attention(tokens, entries):
     module = build(3)
     plain = tokens
     for layer in module.layers:
@@ -110,7 +110,7 @@ def test_uniform_prior_leaves_plain_attention(tokens, entries):
 
 
 @pytest.mark.parametrize('num_layers', [1, 3])
-def test_expectation_equals_the_sum_over_single_entry_dictionaries(
+def test_expectation_is_the_weighted_sum_over_single_entry_dictionaries(
     tokens, entries, num_layers
 ):
     """sum_m P(z_m) A(F, z_m), each A the attention form that knows z_m alone."""
@@ -123,9 +123,7 @@ def test_expectation_equals_the_sum_over_single_entry_dictionaries(
     np.testing.assert_allclose(array(result), expected, rtol=1e-6)
 
 
-def test_expectation_and_attention_differ_where_attention_looks_at_the_image(
-    tokens, entries
-):
+def test_expectation_and_attention_give_different_results(tokens, entries):
     attention = build(2)
     expectation = build(2, approximation='expectation')
     expectation.load_state_dict(attention.state_dict())
@@ -143,7 +141,7 @@ def test_all_forms_agree_on_a_dictionary_of_one_entry(tokens, entries):
         assert_close(other(tokens, one, certain), attention(tokens, one, certain))
 
 
-def test_interventions_on_single_entries_come_in_the_entries_order(tokens, entries):
+def test_intervene_on_returns_one_result_per_entry_in_their_order(tokens, entries):
     module = build(2)
     each = module.intervene_on(tokens, entries)
     assert each.shape == (2, 3, 5, 6)
@@ -167,7 +165,7 @@ def test_sampling_in_training_averages_to_the_expectation(tokens, entries):
     assert error.norm() < (wrong - expected).norm() / 3
 
 
-def test_every_image_meets_one_drawn_entry(tokens, entries):
+def test_sampling_draws_one_entry_for_each_image(tokens, entries):
     module = build(2, approximation='sampling').train()
     batch = tokens[:1].expand(40, -1, -1)
     each = module.intervene_on(tokens[:1], entries)[0]
@@ -177,7 +175,7 @@ def test_every_image_meets_one_drawn_entry(tokens, entries):
     assert distances.argmin(dim=1).unique().tolist() == [0, 1, 2]
 
 
-def test_sampling_takes_the_mean_over_several_draws(tokens, entries):
+def test_sampling_averages_over_several_draws(tokens, entries):
     module = build(2, approximation='sampling').train()
     batch = tokens[:1].expand(400, -1, -1)
     spread = {}
@@ -214,7 +212,7 @@ def test_entry_of_probability_zero_has_no_influence(
     assert_close(results[0], results[1])
 
 
-def test_attention_weights_are_the_references_and_sum_to_one(tokens, entries):
+def test_attention_weights_equal_the_reference_and_sum_to_one(tokens, entries):
     module = build(3)
     weights = module.attention_weights(tokens, entries, PRIOR.double())
     _, expected = reference(module, tokens, entries, PRIOR)
@@ -223,14 +221,14 @@ def test_attention_weights_are_the_references_and_sum_to_one(tokens, entries):
     assert_close(weights.sum(dim=2), torch.ones(2, 5, dtype=torch.float64))
 
 
-def test_attention_weights_of_an_impossible_entry_are_zero(tokens, entries):
+def test_attention_weights_of_an_entry_of_probability_zero_are_zero(tokens, entries):
     prior = torch.tensor([0.6, 0.0, 0.4], dtype=torch.float64)
     weights = build(2).attention_weights(tokens, entries, prior)
     assert (weights[..., 1] == 0).all()
     assert_close(weights.sum(dim=2), torch.ones(2, 5, dtype=torch.float64))
 
 
-def test_gate_at_zero_is_the_input_and_at_one_the_result_exactly():
+def test_gate_0_returns_exactly_the_input_and_gate_1_exactly_the_result():
     module = CausalIntervention(6, 4, num_heads=2)
     tokens, intervened = torch.randn(2, 5, 6), torch.randn(2, 5, 6) * 1e3
     module.gate.fill_(0)
@@ -239,13 +237,13 @@ def test_gate_at_zero_is_the_input_and_at_one_the_result_exactly():
     assert torch.equal(module.gated(tokens, intervened), intervened)
 
 
-def test_gate_between_blends_linearly():
+def test_a_gate_between_0_and_1_blends_linearly():
     module = CausalIntervention(6, 4, num_heads=2, gate=0.25)
     result = module.gated(torch.tensor([4.0]), torch.tensor([8.0]))
     assert result.item() == 5.0
 
 
-def test_gate_is_open_at_first_and_saved_with_the_model():
+def test_the_gate_is_open_by_default_and_saved_with_the_model():
     module = CausalIntervention(6, 4, num_heads=2)
     assert module.gate == 1
     module.gate.fill_(0.5)
@@ -275,7 +273,7 @@ def test_self_attention_control_ignores_the_dictionary_and_mixes_tokens(
     assert (difference[1] == 0).all()
 
 
-def test_self_attention_control_has_as_many_parameters_at_equal_widths():
+def test_self_attention_control_has_the_same_number_of_parameters_at_equal_widths():
     count = [
         sum(p.numel() for p in CausalIntervention(8, 8, attend_to=a).parameters())
         for a in ('dictionary', 'self')
@@ -309,7 +307,7 @@ def test_every_trainable_parameter_gets_a_gradient(approximation, entries):
             assert '.query' in name or '.key' in name
 
 
-def test_query_and_key_are_trained_by_the_attention_form_alone():
+def test_query_and_key_are_trained_only_in_the_attention_form():
     trained = {
         approximation: {
             name
@@ -350,7 +348,7 @@ def test_initial_intervention_is_near_the_identity():
     assert 0 < change.norm() < 0.2 * tokens.norm()
 
 
-def test_built_from_the_registry():
+def test_the_module_can_be_built_from_the_registry_with_its_defaults():
     module = MODELS.build(
         dict(type='CausalIntervention', embed_dims=16, dictionary_dims=8)
     )
@@ -376,13 +374,15 @@ def test_built_from_the_registry():
         (dict(gate=-0.1), 'gate=-0.1 must lie in'),
     ],
 )
-def test_argument_outside_its_range_is_an_error_naming_it(arguments, message):
+def test_an_argument_outside_its_range_is_an_error_that_names_it(arguments, message):
     with pytest.raises(ValueError, match='CausalIntervention: ') as caught:
         CausalIntervention(16, 8, **arguments)
     assert message in str(caught.value)
 
 
-def test_moving_a_token_along_a_confounder_changes_nothing(joint_tokens, entries):
+def test_the_orthogonal_residual_ignores_shifts_of_tokens_along_a_confounder(
+    joint_tokens, entries
+):
     module = build(num_layers=2, embed_dims=4, residual='orthogonal').eval()
     moved = joint_tokens + 3.0 * (entries[2] - entries[0])
     assert_close(
@@ -405,7 +405,9 @@ def test_moving_a_token_along_a_confounder_changes_nothing(joint_tokens, entries
         (dict(residual='orthogonal', attend_to='self'), "attend_to='self'"),
     ],
 )
-def test_a_residual_that_cannot_be_is_an_error_naming_it(arguments, message):
+def test_an_unsupported_residual_is_an_error_that_names_the_argument(
+    arguments, message
+):
     with pytest.raises(ValueError, match=message):
         build(**{'embed_dims': 4, **arguments})
 
@@ -414,14 +416,14 @@ FORMS = ('attention', 'expectation', 'sampling')
 
 
 def plain(module, tokens, entries, prior):
-    """The same forward pass without anything kept: gradients are on."""
+    """The same forward pass with gradients on, for which nothing is kept."""
     with torch.enable_grad():
         return module(tokens, entries, prior).detach()
 
 
 @pytest.mark.parametrize('approximation', FORMS)
 @pytest.mark.parametrize('count', [1, 3, 8])
-def test_inference_equals_the_plain_pass(tokens, approximation, count):
+def test_inference_equals_the_forward_pass_with_gradients(tokens, approximation, count):
     """Two heads of width 3: folded up to three entries, and plain with eight."""
     module = build(3, approximation=approximation)
     entries = torch.randn(count, 4, dtype=torch.float64)
@@ -446,7 +448,7 @@ def test_inference_projects_the_dictionary_once(tokens, entries, approximation):
 
 @pytest.mark.parametrize('name', ['query', 'value', 'out', 'ffn.1'])
 @pytest.mark.parametrize('approximation', FORMS)
-def test_inference_has_the_weights_that_hooks_compute(
+def test_inference_uses_the_weights_that_pruning_hooks_compute(
     tokens, entries, approximation, name
 ):
     module, prior = build(2, approximation=approximation), PRIOR.double()
@@ -475,7 +477,7 @@ def test_a_compiled_pass_folds_the_dictionary_and_keeps_nothing(tokens, entries)
         for _ in range(2):
             expected = plain(module, tokens, entries, prior)
             assert_close(compiled(tokens, entries, prior), expected)
-            # Writes that are not counted: TensorCache would miss them.
+            # Writes that are not counted: TensorCache would not notice them.
             module.layers[0].key.weight.data.mul_(2)
     assert not any('scaled_dot_product_attention' in name for name in operations)
     assert any('einsum' in name for name in operations)
@@ -558,7 +560,9 @@ CHANGES = (
 
 @pytest.mark.parametrize('approximation', FORMS)
 @pytest.mark.parametrize('change', CHANGES)
-def test_inference_notices_a_change(tokens, entries, approximation, change):
+def test_inference_notices_changes_of_weights_dictionary_and_prior(
+    tokens, entries, approximation, change
+):
     module, prior = build(2, approximation=approximation), PRIOR.double()
     with torch.no_grad():
         before = module(tokens, entries, prior)
@@ -579,7 +583,9 @@ def test_inference_takes_the_dtype_of_the_model(tokens, entries):
     assert_close(after.double(), before, atol=1e-4, rtol=1e-4)
 
 
-def test_mixed_precision_before_leaves_full_precision_as_it_was(tokens, entries):
+def test_a_mixed_precision_pass_does_not_change_later_full_precision_results(
+    tokens, entries
+):
     module = build(2).float()
     tokens, entries = tokens.float(), entries.float()
     with torch.no_grad():
@@ -591,7 +597,7 @@ def test_mixed_precision_before_leaves_full_precision_as_it_was(tokens, entries)
     assert_close(mixed.float(), expected, atol=0.2, rtol=0.05)
 
 
-def test_what_inference_keeps_is_not_in_the_state_dict(tokens, entries):
+def test_values_kept_for_inference_are_not_in_the_state_dict(tokens, entries):
     module = build(2)
     names = list(module.state_dict())
     with torch.no_grad():
@@ -599,7 +605,7 @@ def test_what_inference_keeps_is_not_in_the_state_dict(tokens, entries):
     assert list(module.state_dict()) == names
 
 
-def test_observed_confounders_enter_along_the_direction_of_their_entry(
+def test_observed_scores_shift_tokens_along_the_direction_of_their_entry(
     joint_tokens, entries
 ):
     options = dict(embed_dims=4, num_heads=2, residual='orthogonal')
@@ -614,7 +620,7 @@ def test_observed_confounders_enter_along_the_direction_of_their_entry(
     assert_close(array(result), expected)
 
 
-def test_the_span_is_solved_for_once_and_anew_for_other_entries(
+def test_the_confounder_span_is_computed_once_and_again_for_other_entries(
     joint_tokens, entries, monkeypatch
 ):
     solve, solved = causal_intervention.confounder_span, []
@@ -636,7 +642,9 @@ def test_the_span_is_solved_for_once_and_anew_for_other_entries(
 
 
 @torch.no_grad()
-def test_the_span_follows_entries_that_moving_averages_replace(joint_tokens, entries):
+def test_the_confounder_span_follows_entries_replaced_by_moving_averages(
+    joint_tokens, entries
+):
     """MMEngine's EMA hook writes through ``.data``; validation then begins."""
     module = build(embed_dims=4, num_heads=2, residual='orthogonal').eval()
     module(joint_tokens, entries, UNIFORM)
@@ -659,7 +667,7 @@ def test_learned_entries_get_the_gradients_of_their_span(joint_tokens, entries):
     assert_close(result_gradient, expected)
 
 
-def test_without_scores_the_observed_confounders_are_at_their_mean(tokens, entries):
+def test_missing_scores_count_as_the_mean_of_the_observed_confounders(tokens, entries):
     module = build(observe_confounders=True)
     mean = torch.zeros(2, 3, dtype=torch.float64)
     assert_close(
@@ -672,6 +680,8 @@ def test_observing_confounders_needs_a_dictionary():
         build(observe_confounders=True, attend_to='self')
 
 
-def test_scores_are_refused_by_a_module_that_does_not_observe(tokens, entries):
+def test_scores_are_refused_by_a_module_that_does_not_observe_confounders(
+    tokens, entries
+):
     with pytest.raises(ValueError, match='observe_confounders=False does not use them'):
         build()(tokens, entries, UNIFORM, torch.zeros(2, 3).double())

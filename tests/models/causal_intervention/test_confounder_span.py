@@ -12,7 +12,9 @@ def test_component_along_a_difference_of_two_entries_is_removed():
     assert_close(remove_confounder_span(tokens, entries), expected, atol=1e-4, rtol=0)
 
 
-def test_tokens_lose_all_that_tells_one_confounder_from_another(joint_tokens, entries):
+def test_tokens_become_orthogonal_to_all_differences_between_confounders(
+    joint_tokens, entries
+):
     cleaned = remove_confounder_span(joint_tokens, entries).double()
     centred = entries - entries.mean(dim=0)
     assert (cleaned @ centred.T).abs().max() < 1e-5
@@ -22,7 +24,7 @@ def test_tokens_lose_all_that_tells_one_confounder_from_another(joint_tokens, en
     assert_close(cleaned, expected, atol=1e-5, rtol=0)
 
 
-def test_words_that_mean_the_same_do_not_make_the_projection_singular(joint_tokens):
+def test_identical_entries_do_not_make_the_projection_singular(joint_tokens):
     entries = torch.randn(1, 4, dtype=torch.float64).expand(4, -1).clone()
     entries[3] += 1
     assert remove_confounder_span(joint_tokens, entries).isfinite().all()

@@ -1,4 +1,4 @@
-"""Attention to entries that all images share, against torch's for each image."""
+"""Attention to shared entries, against the formula and torch's own attention."""
 
 import pytest
 import torch
@@ -12,7 +12,7 @@ IMAGES, TOKENS, ENTRIES, HEADS, WIDTH = 3, 5, 4, 2, 6
 
 
 def parts(images: int = 1, dtype: torch.dtype = torch.float64) -> list[torch.Tensor]:
-    """Query, key and value; images that the last two are of."""
+    """Query, key and value, the last two of ``images`` images."""
     generator = torch.Generator().manual_seed(0)
     lengths = ((IMAGES, TOKENS), (images, ENTRIES), (images, ENTRIES))
     return [
@@ -42,7 +42,7 @@ def by_hand(query, key, value, log_prior) -> torch.Tensor:
 
 @pytest.mark.parametrize('dtype', [torch.float64, torch.float32], ids=str)
 @pytest.mark.parametrize('images', [1, IMAGES], ids=['shared', 'of each image'])
-def test_attention_is_the_formula_with_its_gradients(images, dtype, log_prior):
+def test_attention_and_its_gradients_equal_the_formula(images, dtype, log_prior):
     given, weights = parts(images, dtype), torch.randn(IMAGES, TOKENS, HEADS, WIDTH)
     attended = attend(*given, log_prior.to(dtype))
     gradients = torch.autograd.grad((attended * weights).sum(), given)
@@ -69,19 +69,25 @@ def torch_calls(monkeypatch) -> list:
     return calls
 
 
-def test_shared_entries_are_attended_to_at_once(torch_calls, log_prior):
+def test_attention_to_shared_entries_does_not_call_torchs_attention(
+    torch_calls, log_prior
+):
     attend(*parts(), log_prior)
     assert not torch_calls
 
 
-def test_a_recorded_graph_is_for_any_number_of_images(torch_calls, log_prior):
+def test_a_traced_graph_uses_torchs_attention_and_takes_any_number_of_images(
+    torch_calls, log_prior
+):
     query, *rest = (part.detach() for part in parts())
     traced = torch.jit.trace(lambda q: attend(q, *rest, log_prior), query[:1])
     assert torch_calls
     assert_close(traced(query), attend(query, *rest, log_prior))
 
 
-def test_one_image_own_entries_and_half_precision_have_torchs(torch_calls, log_prior):
+def test_single_images_own_entries_and_half_precision_use_torchs_attention(
+    torch_calls, log_prior
+):
     query, key, value = parts()
     attend(query[:1], key, value, log_prior)
     attend(*parts(IMAGES), log_prior)

@@ -44,12 +44,12 @@ def test_training_images_are_augmented_after_normalisation(batch):
     assert_close(found['inputs'], -stock(batch, True)['inputs'])
 
 
-def test_test_images_are_left_alone(batch):
+def test_test_images_are_not_augmented(batch):
     found = build(dict(type='_Negative'))(batch, training=False)
     assert_close(found['inputs'], stock(batch, False)['inputs'])
 
 
-def test_labels_are_left_alone(batch):
+def test_labels_are_not_augmented(batch):
     found = build(dict(type='CausalAugmentation'))(batch, training=True)
     for sample, before in zip(found['data_samples'], batch['data_samples']):
         assert torch.equal(sample.gt_sem_seg.data, before.gt_sem_seg.data)

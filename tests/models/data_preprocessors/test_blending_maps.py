@@ -8,7 +8,7 @@ from mcdrl_mmseg.models.data_preprocessors.blending_maps import (
 )
 
 
-def test_basis_at_a_knot_and_in_the_middle_of_a_span():
+def test_spline_basis_equals_values_worked_out_by_hand():
     # Spacing 1 puts every pixel in the middle of a span, where the uniform cubic
     # B-splines are 1, 23, 23 and 1 forty-eighths.
     basis = spline_basis(4, 1)
@@ -30,14 +30,14 @@ def test_basis_at_a_knot_and_in_the_middle_of_a_span():
 
 
 @pytest.mark.parametrize(('size', 'spacing'), [(1, 32), (31, 32), (32, 32), (224, 32)])
-def test_basis_is_a_mean_of_control_points(size, spacing):
+def test_spline_basis_is_a_weighted_mean_of_control_points(size, spacing):
     basis = spline_basis(size, spacing)
     assert basis.shape == (size, -(-size // spacing) + 3)
     assert (basis >= 0).all()
     assert_close(basis.sum(dim=1), torch.ones(size))
 
 
-def test_maps_are_smooth_and_reach_from_zero_to_one():
+def test_maps_are_smooth_and_range_from_zero_to_one():
     torch.manual_seed(0)
     maps = draw_blending_maps(5, (96, 160), 32, torch.empty(0))
     assert maps.shape == (5, 1, 96, 160)

@@ -15,7 +15,7 @@ def images():
     return torch.randn(3, 3, 48, 64, generator=torch.Generator().manual_seed(3))
 
 
-def test_result_blends_the_two_changes_by_the_map(images, monkeypatch):
+def test_the_result_blends_two_changed_versions_by_the_map(images, monkeypatch):
     blending = torch.rand(3, 1, 48, 64)
     monkeypatch.setattr(blending_maps, 'draw_blending_maps', lambda *_: blending)
     augment = augmentation()
@@ -27,7 +27,7 @@ def test_result_blends_the_two_changes_by_the_map(images, monkeypatch):
     assert_close(found, expected, atol=1e-5, rtol=1e-5)
 
 
-def test_changes_differ_between_images_and_between_the_two_of_one_image():
+def test_every_changed_version_of_an_image_is_different():
     image = torch.randn(1, 3, 16, 16).repeat(4, 1, 1, 1)
     torch.manual_seed(0)
     changed = augmentation().change_intensities(image)
@@ -36,7 +36,7 @@ def test_changes_differ_between_images_and_between_the_two_of_one_image():
             assert (changed[i] - changed[j]).abs().mean() > 0.05
 
 
-def test_every_look_has_a_share_of_its_own(images, monkeypatch):
+def test_every_changed_version_has_a_mixing_share_of_its_own(images, monkeypatch):
     shares = []
     monkeypatch.setattr(
         random_networks,
@@ -48,12 +48,12 @@ def test_every_look_has_a_share_of_its_own(images, monkeypatch):
     assert 0 <= min(shares) < 0.1 < 0.9 < max(shares) <= 1
 
 
-def test_changed_keep_each_images_energy(images):
+def test_changed_images_keep_their_energy(images):
     changed = augmentation().change_intensities(images)
     assert_close(changed.flatten(1).norm(dim=1), images.flatten(1).norm(dim=1))
 
 
-def test_seed_decides_and_nothing_else(images):
+def test_the_result_depends_on_the_seed_and_the_input_is_not_changed(images):
     augment = augmentation()
     before = images.clone()
     torch.manual_seed(1)
@@ -66,7 +66,7 @@ def test_seed_decides_and_nothing_else(images):
     assert torch.equal(images, before)
 
 
-def test_an_images_result_does_not_depend_on_the_values_of_the_others(images):
+def test_the_result_of_an_image_does_not_depend_on_the_values_of_other_images(images):
     augment = augmentation()
     torch.manual_seed(1)
     one = augment(images)
@@ -76,7 +76,7 @@ def test_an_images_result_does_not_depend_on_the_values_of_the_others(images):
 
 
 @pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])
-def test_half_precision_is_computed_in_single(images, dtype):
+def test_half_precision_images_are_augmented_in_single_precision(images, dtype):
     augment = augmentation()
     torch.manual_seed(1)
     exact = augment(images.to(dtype).float())

@@ -41,7 +41,7 @@ def test_every_image_goes_through_its_own_network():
         np.testing.assert_allclose(found[index], expected, rtol=1e-9, atol=1e-9)
 
 
-def test_a_network_worked_by_hand():
+def test_a_network_equals_values_worked_out_by_hand():
     # 2 * 1 + 1 = 3; times -1 is -3, plus 1 is -2. 2 * -1 + 1 = -1, leaky -0.01; 1.01.
     weight = torch.zeros(1, 1, 1, 3, 3)
     weight[..., 1, 1] = 1
@@ -53,7 +53,7 @@ def test_a_network_worked_by_hand():
     assert_close(run_networks(images, layers).flatten(), torch.tensor([-2.0, 1.01]))
 
 
-def test_networks_have_the_asked_shape_and_see_one_or_nine_positions():
+def test_networks_have_the_requested_shape_and_kernels_of_size_1_or_3():
     torch.manual_seed(0)
     layers = draw_networks(400, 3, num_layers=4, hidden_channels=2, like=torch.empty(0))
     assert [tuple(layer.weight.shape) for layer in layers] == [
@@ -72,12 +72,12 @@ def test_networks_have_the_asked_shape_and_see_one_or_nine_positions():
         assert layer.shift.std() == pytest.approx(1, abs=0.1)
 
 
-def test_one_layer_leads_from_the_image_to_the_image():
+def test_a_single_layer_maps_image_channels_to_image_channels():
     layers = draw_networks(2, 3, num_layers=1, hidden_channels=2, like=torch.empty(0))
     assert [tuple(layer.weight.shape) for layer in layers] == [(2, 3, 3, 3, 3)]
 
 
-def test_mixture_worked_by_hand_keeps_the_energy_of_the_image():
+def test_a_mixture_worked_out_by_hand_keeps_the_energy_of_the_image():
     # x = (3, 4), norm 5. Half of (5, 0) and of x: (4, 2), norm sqrt(20).
     images = torch.tensor([3.0, 4.0]).view(1, 1, 1, 2)
     changed = torch.tensor([5.0, 0.0]).view(1, 1, 1, 2)
@@ -87,7 +87,7 @@ def test_mixture_worked_by_hand_keeps_the_energy_of_the_image():
 
 
 @pytest.mark.parametrize(('alpha', 'same'), [(0.0, True), (1.0, False)])
-def test_share_of_zero_leaves_the_image(alpha, same):
+def test_a_mixing_share_of_zero_leaves_the_image_unchanged(alpha, same):
     torch.manual_seed(0)
     images, changed = torch.randn(2, 2, 3, 4, 5)
     mixed = mix_and_rescale(images, changed, torch.full((2, 1, 1, 1), alpha))

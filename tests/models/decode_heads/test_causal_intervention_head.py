@@ -62,7 +62,7 @@ def inputs() -> tuple[torch.Tensor, ...]:
 
 @pytest.fixture
 def build(prompts, fill):
-    """Builds a head with weights that matter, its dictionary filled."""
+    """Builds a head with random weights, by default with a filled dictionary."""
 
     def build_head(filled=True, gate=1.0, intervention=(), **changes):
         if intervention is not None:
@@ -122,7 +122,7 @@ def test_closed_gate_gives_the_plain_networks_logits_bit_for_bit(
 
 
 @pytest.mark.parametrize('predictor', PREDICTORS)
-def test_open_gate_changes_every_predictors_logits(build, inputs, predictor):
+def test_open_gate_changes_the_logits_of_every_predictor(build, inputs, predictor):
     head = build(predictor=PREDICTORS[predictor]).eval()
     with torch.no_grad():
         logits = head(inputs)
@@ -130,9 +130,7 @@ def test_open_gate_changes_every_predictors_logits(build, inputs, predictor):
         assert not torch.allclose(logits, plain_logits(head, inputs), atol=1e-3)
 
 
-def test_closed_gate_on_a_level_gives_the_predictors_logits_on_the_levels(
-    build, inputs
-):
+def test_closed_gate_on_a_level_gives_the_logits_of_the_predictor_alone(build, inputs):
     predictor = dict(
         type='SegformerHead', in_channels=[16, 24], in_index=[0, 1], **COMMON
     )
@@ -177,7 +175,9 @@ def test_selected_positions_are_replaced_and_the_others_kept(build, inputs, gate
 
 
 @pytest.mark.parametrize('gate', [0.0, 0.25, 1.0])
-def test_positions_not_selected_fade_as_the_gate_opens_if_asked(build, inputs, gate):
+def test_unselected_zero_scales_the_other_positions_down_as_the_gate_opens(
+    build, inputs, gate
+):
     head = build(gate=gate, unselected='zero').eval()
     with torch.no_grad():
         state = head.intervene(inputs)
@@ -198,7 +198,7 @@ BOTH_MAPS = {
 
 
 @pytest.mark.parametrize('gate', [0.0, 0.25, 1.0])
-def test_similarity_map_is_lesion_over_healthy_tissue_as_clip_scales_it(
+def test_similarity_map_is_the_scaled_cosine_to_lesions_minus_that_to_healthy_tissue(
     build, inputs, gate
 ):
     head = build(gate=gate, predictor=BOTH_MAPS, similarity_map=True)
@@ -219,9 +219,7 @@ def test_similarity_map_is_lesion_over_healthy_tissue_as_clip_scales_it(
     assert_close(state.features[-1], expected[:, None].float(), atol=2e-5, rtol=1e-5)
 
 
-def test_similarity_map_is_seen_by_the_predictor_and_changes_no_other_map(
-    build, inputs
-):
+def test_similarity_map_reaches_the_predictor_and_changes_no_other_map(build, inputs):
     head = build(predictor=BOTH_MAPS, similarity_map=True).eval()
     without = build().eval()
     for part in ('dictionary', 'intervention'):
@@ -235,7 +233,7 @@ def test_similarity_map_is_seen_by_the_predictor_and_changes_no_other_map(
     assert (head(inputs) - logits).abs().max() > 1e-3
 
 
-def test_similarity_map_has_clips_own_resolution_where_a_level_is_intervened_on(
+def test_similarity_map_has_clips_own_resolution_with_an_intervention_on_a_level(
     build, inputs
 ):
     predictor = {**BOTH_MAPS, 'in_channels': [16, 1], 'in_index': [0, -1]}
@@ -271,7 +269,7 @@ def test_similarity_map_without_background_prompts_is_an_error(build, prompts):
         build(dictionary=dictionary, filled=False, similarity_map=True)
 
 
-def test_training_observes_each_images_confounders_and_inference_none(build, inputs):
+def test_confounders_are_observed_in_training_and_not_in_inference(build, inputs):
     head = build(intervention=dict(observe_confounders=True))
     other = (*inputs[:-1], inputs[-1].flip(0))
     with torch.no_grad():
@@ -283,7 +281,7 @@ def test_training_observes_each_images_confounders_and_inference_none(build, inp
         head.train()
         trained = head.intervene(inputs)
     scores = copy.deepcopy(head.confounder_scores)
-    # Counted anew, the same batch leaves the statistics as they are.
+    # The same batch, counted again, does not change the statistics.
     seen = scores(inputs[-1].flatten(1), head.dictionary.entries)
     assert_close(scores.mean, head.confounder_scores.mean)
     expected = head.intervention(
@@ -318,7 +316,9 @@ def test_without_region_selection_every_position_is_intervened_on(build, inputs)
     assert_close(state.features[-1].flatten(2).transpose(1, 2), changed)
 
 
-def test_without_intervention_features_stay_but_for_emptied_positions(build, inputs):
+def test_without_an_intervention_only_unselected_zero_changes_the_features(
+    build, inputs
+):
     kept = build(intervention=None)
     emptied = build(intervention=None, unselected='zero')
     with torch.no_grad():
@@ -331,7 +331,7 @@ def test_without_intervention_features_stay_but_for_emptied_positions(build, inp
         assert torch.equal(state.features[-1][image].flatten(1), expected)
 
 
-def test_level_is_intervened_on_in_its_place_at_its_own_resolution(build, inputs):
+def test_a_level_is_intervened_on_in_place_at_its_own_resolution(build, inputs):
     for in_index in (0, -4):
         head = build(
             in_channels=16,
@@ -349,7 +349,7 @@ def test_level_is_intervened_on_in_its_place_at_its_own_resolution(build, inputs
             assert_close(result[image][chosen], changed[image])
 
 
-def test_dense_map_may_be_named_from_either_end(build, inputs):
+def test_in_index_of_the_dense_map_may_count_from_either_end(build, inputs):
     results = [build(in_index=i).eval()(inputs) for i in (-2, 2)]
     assert torch.equal(*results)
 
@@ -360,22 +360,22 @@ def test_image_embedding_cannot_be_intervened_on(build):
 
 
 @pytest.mark.parametrize('in_index', [4, -5, 3])
-def test_a_level_that_the_backbone_lacks_is_not_taken_for_another(
-    build, inputs, in_index
-):
-    """Two levels, the dense map and the embedding: 4 would be 0, counted on."""
+def test_an_in_index_that_the_backbone_lacks_is_an_error(build, inputs, in_index):
+    """Two levels, the dense map and the embedding: modulo their number 4 is 0."""
     predictor = {**FCN, 'in_channels': 16, 'in_index': 0}
     head = build(in_channels=16, in_index=in_index, predictor=predictor).eval()
     with pytest.raises(ValueError, match='returns 2 levels, then the dense map'):
         head.intervene(inputs)
 
 
-def test_unknown_treatment_of_the_rest_is_an_error(build):
+def test_an_unknown_value_of_unselected_is_an_error(build):
     with pytest.raises(ValueError, match=r"unselected='drop' must be 'keep' or 'zero'"):
         build(unselected='drop')
 
 
-def test_unbuilt_dictionary_raises_before_anything_is_computed(build, inputs, samples):
+def test_an_unbuilt_dictionary_raises_an_error_in_forward_and_loss(
+    build, inputs, samples
+):
     head = build(filled=False)
     with pytest.raises(DictionaryError, match='ConfounderDictionaryHook'):
         head(inputs)
@@ -386,7 +386,9 @@ def test_unbuilt_dictionary_raises_before_anything_is_computed(build, inputs, sa
         neither(inputs)
 
 
-def test_losses_are_the_predictors_and_the_two_of_the_method(build, inputs, samples):
+def test_losses_are_those_of_the_predictor_and_the_two_of_the_method(
+    build, inputs, samples
+):
     head = build()
     batch = samples((16, 20), LESIONS)
     losses = head.loss(inputs, batch, {})
@@ -411,7 +413,7 @@ def test_losses_are_the_predictors_and_the_two_of_the_method(build, inputs, samp
 
 
 @pytest.mark.parametrize('ignored', [255, 7])
-def test_image_whose_pixels_are_all_ignored_is_not_called_free_of_lesions(
+def test_an_image_with_only_ignored_pixels_does_not_count_as_lesion_free(
     build, inputs, samples, ignored
 ):
     head = build(predictor={**FCN, 'ignore_index': ignored})
@@ -425,7 +427,7 @@ def test_image_whose_pixels_are_all_ignored_is_not_called_free_of_lesions(
     assert_close(found, expected)
 
 
-def test_causal_loss_is_off_until_the_intervention_starts(build, inputs, samples):
+def test_causal_loss_is_zero_until_the_gate_opens(build, inputs, samples):
     values = {}
     for gate in (0.0, 0.1, 1.0):
         losses = build(gate=gate).loss(inputs, samples((16, 20), LESIONS), {})
@@ -468,7 +470,7 @@ def test_features_of_another_width_are_projected_for_the_causal_loss(
     assert not list(wide.causal_projection.parameters())
 
 
-def test_images_without_lesion_alone_train_without_nan(build, inputs, samples):
+def test_a_batch_without_any_lesion_gives_finite_gradients(build, inputs, samples):
     head = build()
     losses = head.loss(inputs, samples((16, 20), [(), (), ()]), {})
     sum(value for name, value in losses.items() if 'loss' in name).backward()
@@ -477,14 +479,14 @@ def test_images_without_lesion_alone_train_without_nan(build, inputs, samples):
         assert parameter.grad.isfinite().all(), name
 
 
-def test_losses_that_are_off_leave_no_key_and_need_no_lesion_classes(build, inputs):
+def test_disabled_losses_add_no_key_and_need_no_lesion_classes(build, inputs):
     head = build(loss_causal=None, loss_contrast=None)
     labels = PixelData(data=torch.zeros(1, 16, 20, dtype=torch.long))
     batch = [SegDataSample(gt_sem_seg=labels) for _ in range(3)]
     assert set(head.loss(inputs, batch, {})) == {'loss_ce', 'acc_seg'}
 
 
-def test_predictors_with_several_losses_keep_them_all(build, inputs, samples):
+def test_a_predictor_with_several_losses_keeps_them_all(build, inputs, samples):
     predictor = {
         **FCN,
         'loss_decode': [
@@ -499,7 +501,7 @@ def test_predictors_with_several_losses_keep_them_all(build, inputs, samples):
 @pytest.mark.parametrize('in_index', [-2, 0])
 @pytest.mark.parametrize('losses', ['both', 'no causal', 'no contrast', 'none'])
 @pytest.mark.parametrize('gate', [0.0, 1.0])
-def test_all_the_backbones_maps_are_part_of_the_loss(
+def test_all_outputs_of_the_backbone_are_part_of_the_loss(
     build, inputs, samples, in_index, losses, gate
 ):
     """Distributed training fails on a trained parameter outside the graph."""
@@ -529,7 +531,7 @@ def test_all_the_backbones_maps_are_part_of_the_loss(
         assert not parameter.requires_grad or parameter.grad is not None, name
 
 
-def test_spare_outputs_change_no_loss(build, inputs, samples):
+def test_unused_outputs_do_not_change_the_loss(build, inputs, samples):
     head = build(loss_contrast=None)
     batch = samples((16, 20), LESIONS)
     plain = head.loss(inputs, batch, {})
@@ -540,7 +542,7 @@ def test_spare_outputs_change_no_loss(build, inputs, samples):
     assert gradient.abs().max() == 0
 
 
-def test_predict_resizes_the_logits_to_the_images(build, inputs):
+def test_predict_resizes_the_logits_to_the_image_size(build, inputs):
     head = build().eval()
     metas = [dict(img_shape=(32, 40), pad_shape=(32, 40))] * 3
     with torch.no_grad():
@@ -551,7 +553,7 @@ def test_predict_resizes_the_logits_to_the_images(build, inputs):
     assert_close(result, expected)
 
 
-def test_the_segmentor_sees_the_predictors_attributes(build):
+def test_the_head_has_the_attributes_of_its_predictor(build):
     predictor = {
         **FCN,
         'num_classes': 2,
@@ -572,7 +574,9 @@ def test_the_segmentor_sees_the_predictors_attributes(build):
     assert seen == (2, 1, 0.4, True, 7)
 
 
-def test_learned_dictionary_and_self_attention_controls_train(build, inputs, samples):
+def test_learned_dictionary_and_self_attention_controls_can_be_trained(
+    build, inputs, samples
+):
     learned = build(
         dictionary=dict(
             type='ConfounderDictionary',
@@ -591,7 +595,7 @@ def test_learned_dictionary_and_self_attention_controls_train(build, inputs, sam
 
 
 @pytest.mark.parametrize('gate', [0.0, 1.0])
-def test_bfloat16_losses_are_finite_and_close(build, inputs, samples, gate):
+def test_bfloat16_losses_are_close_to_those_in_float32(build, inputs, samples, gate):
     head = build(gate=gate)
     batch = samples((16, 20), LESIONS)
     exact = head.loss(inputs, batch, {})
@@ -618,7 +622,9 @@ TWO_LEVELS = dict(
 )
 
 
-def test_several_levels_have_an_intervention_each_and_the_last_one_leads(build, inputs):
+def test_several_levels_have_an_intervention_each_and_the_last_is_the_leading_one(
+    build, inputs
+):
     head = build(**TWO_LEVELS).eval()
     widths = [each.layers[0].out.out_features for each in head.interventions]
     assert widths == [16, 24]
@@ -628,14 +634,16 @@ def test_several_levels_have_an_intervention_each_and_the_last_one_leads(build, 
         assert all(not torch.equal(*both) for both in zip(state.features, inputs[:2]))
         assert state.region_tokens.shape[2] == 24
         assert head.leading_map(inputs) is inputs[1]
-        # Each as the head of that level alone would make it.
+        # The levels do not depend on each other.
         head.interventions[0].gate.fill_(0)
         shut = head.intervene(inputs).features
     assert torch.equal(shut[0], inputs[0])
     assert torch.equal(shut[1], state.features[1])
 
 
-def test_several_levels_are_all_trained_and_shut_at_gate_0(build, inputs, samples):
+def test_several_levels_are_all_trained_and_stay_unchanged_at_gate_0(
+    build, inputs, samples
+):
     head = build(gate=0.0, loss_contrast=None, **TWO_LEVELS)
     losses = head.loss(inputs, samples((16, 20), LESIONS), {})
     sum(v for k, v in losses.items() if 'loss' in k).backward()
@@ -645,19 +653,19 @@ def test_several_levels_are_all_trained_and_shut_at_gate_0(build, inputs, sample
         assert torch.equal(head(inputs), head.predictor(inputs[:2]))
 
 
-def test_single_level_as_a_list_has_the_weights_of_one_that_is_none(build):
+def test_a_level_given_as_a_list_of_one_has_the_same_weights(build):
     one = build(in_channels=WIDTH, in_index=-2).state_dict()
     listed = build(in_channels=[WIDTH], in_index=[-2]).state_dict()
     assert list(one) == list(listed)
     assert all(torch.equal(one[name], listed[name]) for name in one)
 
 
-def test_as_many_widths_as_levels_are_needed(build):
+def test_fewer_widths_than_levels_are_an_error(build):
     with pytest.raises(ValueError, match=r'names 2 maps, .* gives the width of 1\.'):
         build(in_channels=[16], in_index=[0, 1])
 
 
-def test_bare_map_is_intervened_on_whatever_its_index_and_stays_bare(build, inputs):
+def test_a_bare_map_is_intervened_on_at_any_index_and_stays_bare(build, inputs):
     *_, level, dense, embedding = inputs
     head = build(gate=0.0, in_channels=24, in_index=-3).eval()
     bare = BareMap(level, dense, embedding)
@@ -670,7 +678,7 @@ def test_bare_map_is_intervened_on_whatever_its_index_and_stays_bare(build, inpu
     assert head.leading_map(bare) is level
 
 
-def test_bare_map_has_no_place_for_a_second_map(build, inputs):
+def test_a_bare_map_with_interventions_on_two_levels_is_an_error(build, inputs):
     bare = BareMap(*inputs[-3:])
     head = build(**TWO_LEVELS).eval()
     with pytest.raises(ValueError, match='returns a single map in evaluation'):
@@ -679,7 +687,7 @@ def test_bare_map_has_no_place_for_a_second_map(build, inputs):
 
 @pytest.mark.parametrize('kind', [list, tuple])
 def test_level_with_a_class_token_keeps_it(build, inputs, kind):
-    """As DPT's backbone gives its levels."""
+    """DPT's backbone returns such levels."""
     token = torch.randn(len(inputs[0]), 16)
     level = kind([inputs[0], token])
     head = build(in_channels=16, in_index=0).eval()
@@ -691,8 +699,8 @@ def test_level_with_a_class_token_keeps_it(build, inputs, kind):
     assert torch.equal(features[0][0], expected[0])
 
 
-def test_channels_last_stay_so_and_others_as_they_were(build, inputs):
-    """A convolution rounds otherwise in another layout, seen with mmpretrain's ViT."""
+def test_the_memory_layout_of_a_level_is_kept(build, inputs):
+    """In another layout a convolution rounds differently, as with mmpretrain's ViT."""
     head = build(gate=0.0, in_channels=16, in_index=0).eval()
     last = inputs[0].contiguous(memory_format=torch.channels_last)
     # As a ViT makes it: tokens without the class token, turned to a map.

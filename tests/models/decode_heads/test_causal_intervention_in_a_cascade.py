@@ -47,7 +47,9 @@ def coarse() -> torch.Tensor:
     return torch.randn(2, 3, 8, 8, generator=torch.Generator().manual_seed(2))
 
 
-def test_predictor_gets_the_intervened_map_and_the_head_before(head, inputs, coarse):
+def test_predictor_gets_the_intervened_map_and_the_output_of_the_previous_head(
+    head, inputs, coarse
+):
     head.eval()
     metas = [dict(img_shape=(32, 32))] * 2
     with torch.no_grad():
@@ -62,7 +64,7 @@ def test_predictor_gets_the_intervened_map_and_the_head_before(head, inputs, coa
         assert torch.equal(head(inputs, coarse), plain)
 
 
-def test_losses_are_the_predictors_and_the_causal_one(head, inputs, coarse):
+def test_losses_are_those_of_the_predictor_and_the_causal_loss(head, inputs, coarse):
     samples = images(32, 2)['data_samples']
     losses = head.loss(inputs, coarse, samples, {})
     assert {'loss_ce', 'loss_causal'} <= set(losses)
@@ -71,7 +73,7 @@ def test_losses_are_the_predictors_and_the_causal_one(head, inputs, coarse):
     assert all(p.grad is not None for p in head.intervention.parameters())
 
 
-def test_configs_that_name_the_cascade_head_still_build():
+def test_the_former_name_of_the_cascade_head_is_still_registered():
     # Checkpoints carry such a config.
     init_default_scope('mmseg')
     assert MODELS.get('CausalInterventionCascadeHead') is MODELS.get(

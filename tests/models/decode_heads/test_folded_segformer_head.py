@@ -24,7 +24,7 @@ SIZES = {'square': [(12, 12), (3, 3), (6, 6)], 'odd': [(11, 7), (3, 2), (6, 4)]}
 
 
 def settled(head: nn.Module) -> nn.Module:
-    """Norms that change something, as after a training."""
+    """Gives norms statistics and weights that matter, as after a training."""
     generator = torch.Generator().manual_seed(1)
     for module in head.modules():
         if isinstance(module, nn.BatchNorm2d):
@@ -66,7 +66,7 @@ def maps(sizes: str = 'square', **kwargs) -> tuple[torch.Tensor, ...]:
     ],
 )
 @torch.no_grad()
-def test_result_is_the_stock_heads(changes, sizes):
+def test_inference_equals_that_of_the_stock_head(changes, sizes):
     stock, folded = pair(**changes)
     inputs = maps(sizes, dtype=torch.float64)
     assert_close(folded.double()(inputs), stock.double()(inputs), rtol=0, atol=1e-12)
@@ -75,7 +75,7 @@ def test_result_is_the_stock_heads(changes, sizes):
 
 
 @torch.no_grad()
-def test_a_single_level_is_fused_too():
+def test_inference_on_a_single_level_equals_that_of_the_stock_head():
     stock, folded = pair(in_channels=[5], in_index=[0])
     inputs = maps(dtype=torch.float64)
     assert_close(folded.double()(inputs), stock.double()(inputs), rtol=0, atol=1e-12)
@@ -85,7 +85,7 @@ def test_a_single_level_is_fused_too():
     ('setting', 'tolerance'), [(torch.channels_last, 2e-5), (torch.bfloat16, 0.05)]
 )
 @torch.no_grad()
-def test_channels_last_and_mixed_precision_leave_results_close(setting, tolerance):
+def test_results_stay_close_with_channels_last_and_mixed_precision(setting, tolerance):
     stock, folded = pair()
     expected = stock(maps())
     amp = setting is torch.bfloat16
@@ -97,7 +97,7 @@ def test_channels_last_and_mixed_precision_leave_results_close(setting, toleranc
     assert (result.float() - expected).abs().mean() < tolerance * expected.std()
 
 
-def test_four_levels_cost_less_than_half():
+def test_inference_on_four_levels_takes_less_than_half_of_the_operations():
     widths, sides = [24, 40, 112, 256], [40, 20, 10, 5]
     stock, folded = pair(in_channels=widths, in_index=[0, 1, 2, 3], channels=64)
     inputs = tuple(torch.randn(1, c, n, n) for c, n in zip(widths, sides))
@@ -112,7 +112,7 @@ def test_four_levels_cost_less_than_half():
 
 @pytest.mark.parametrize('sizes', SIZES)
 @pytest.mark.parametrize('mode', [True, False], ids=['training', 'evaluation'])
-def test_training_and_gradients_are_the_stock_heads(mode, sizes):
+def test_logits_gradients_and_buffers_equal_those_of_the_stock_head(mode, sizes):
     stock, folded = (head.double().train(mode) for head in pair())
     inputs, results = maps(sizes, dtype=torch.float64), []
     for head in (stock, folded):
@@ -137,7 +137,7 @@ def test_hooks_on_the_fusing_convolution_are_called_with_gradients(name, registe
     assert calls == [1]
 
 
-def test_a_step_costs_less_than_half():
+def test_a_training_step_takes_less_than_half_of_the_operations():
     widths, sides = [24, 40, 112, 256], [40, 20, 10, 5]
     heads = pair(in_channels=widths, in_index=[0, 1, 2, 3], channels=64)
     inputs = tuple(torch.randn(2, c, n, n) for c, n in zip(widths, sides))
@@ -148,7 +148,7 @@ def test_a_step_costs_less_than_half():
     assert own < usual / 2
 
 
-def test_weights_are_those_of_the_stock_head():
+def test_weight_names_are_those_of_the_stock_head():
     stock, folded = pair()
     with torch.no_grad():
         folded(maps())
@@ -226,7 +226,7 @@ def test_a_copy_folds_its_own_weights():
 
 
 @torch.no_grad()
-def test_norms_set_to_training_mode_take_the_maps_statistics():
+def test_norms_in_training_mode_use_the_statistics_of_the_maps():
     stock, folded = pair()
     before = folded(maps())
     for head in (stock, folded):
@@ -253,7 +253,7 @@ def test_hooks_are_called_in_inference(name):
 
 
 @torch.no_grad()
-def test_weights_loaded_into_a_pruned_head_are_those_of_inference():
+def test_inference_uses_the_weights_loaded_into_a_pruned_head():
     _, folded = pair()
     prune.random_unstructured(folded.fusion_conv.conv, 'weight', amount=0.5)
     before = folded(maps())
@@ -266,7 +266,7 @@ def test_weights_loaded_into_a_pruned_head_are_those_of_inference():
 
 
 @torch.no_grad()
-def test_a_compiled_head_is_the_stock_one_without_graph_breaks():
+def test_a_compiled_head_equals_the_stock_head_without_graph_breaks():
     stock, folded = pair()
     compiled = torch.compile(folded, backend='eager', fullgraph=True)
     assert torch.equal(compiled(maps()), stock(maps()))

@@ -1,4 +1,4 @@
-"""A wrapper is seen as its predictor, and ties what no loss uses to the total."""
+"""A wrapper has its predictor's settings, and ties unused outputs to the loss."""
 
 import torch
 from mmseg.registry import MODELS
@@ -31,7 +31,7 @@ def test_a_wrapper_has_the_settings_of_its_predictor():
     assert wrapper.align_corners is True
 
 
-def test_a_predictor_without_a_threshold_has_none():
+def test_a_wrapper_of_a_predictor_without_a_threshold_has_none():
     @MODELS.register_module(name='HeadWithoutThreshold', force=True)
     class _Head(torch.nn.Module):
         pass
@@ -49,13 +49,13 @@ def test_outputs_without_a_loss_get_a_gradient_of_zero_and_change_nothing():
     assert unused.grad.tolist() == [0, 0, 0]
 
 
-def test_a_sum_beyond_float16_leaves_the_loss_finite():
+def test_outputs_whose_sum_exceeds_float16_leave_the_loss_finite():
     output = torch.full((2,), 60000, dtype=torch.float16, requires_grad=True)
     losses = use_all_outputs(dict(loss=torch.tensor(1.0)), (output,))
     assert losses['loss'].item() == 1
 
 
-def test_unused_outputs_are_tied_to_a_loss_behind_a_list_of_some():
+def test_unused_outputs_are_tied_to_a_single_loss_and_not_to_a_list_of_losses():
     output = torch.ones(2, requires_grad=True)
     listed, single = [torch.tensor(2.0)], torch.tensor(1.0)
     losses = use_all_outputs(dict(loss_levels=listed, loss_ce=single), (output,))

@@ -14,7 +14,7 @@ def classes(*rows) -> torch.Tensor:
     return torch.tensor(rows, dtype=torch.bool)
 
 
-def test_single_class_is_the_squared_distance_to_its_mean_over_confounders():
+def test_loss_of_one_class_is_the_squared_distance_to_its_mean_over_confounders():
     pooled = torch.tensor([[3.0, 4.0]])
     loss = CausalAlignmentLoss(loss_weight=1.0)
     # (3 - 1)^2 + 4^2 and 3^2 + (4 - 2)^2
@@ -22,19 +22,19 @@ def test_single_class_is_the_squared_distance_to_its_mean_over_confounders():
     assert loss(pooled, EMBEDDINGS, classes([0, 1])).item() == 13
 
 
-def test_several_classes_give_the_mean_of_their_targets():
+def test_the_target_of_several_classes_is_the_mean_of_their_targets():
     pooled = torch.tensor([[0.5, 4.0]])
     loss = CausalAlignmentLoss(loss_weight=1.0)
     assert loss(pooled, EMBEDDINGS, classes([1, 1])).item() == 9  # to (0.5, 1)
 
 
-def test_batch_is_the_mean_over_images_with_lesion_times_the_weight():
+def test_loss_of_a_batch_is_the_mean_over_images_with_a_lesion_times_the_weight():
     pooled = torch.tensor([[3.0, 4.0], [100.0, 100.0], [3.0, 4.0]])
     loss = CausalAlignmentLoss()(pooled, EMBEDDINGS, classes([1, 0], [0, 0], [0, 1]))
     assert loss.item() == pytest.approx(0.5 * (20 + 13) / 2)
 
 
-def test_equals_a_float64_reference_on_random_input():
+def test_loss_equals_a_float64_reference_on_random_input():
     generator = torch.Generator().manual_seed(0)
     pooled = torch.randn(6, 8, generator=generator)
     embeddings = torch.randn(3, 4, 8, generator=generator)
@@ -59,7 +59,7 @@ def test_normalised_form_compares_directions():
     assert same.item() == pytest.approx(0)
 
 
-def test_images_without_lesion_alone_give_zero_and_finite_zero_gradients():
+def test_a_batch_without_any_lesion_gives_gradients_of_zero():
     pooled = torch.tensor([[3.0, 4.0], [0.0, 0.0]], requires_grad=True)
     for normalize in (False, True):
         pooled.grad = None
@@ -68,7 +68,7 @@ def test_images_without_lesion_alone_give_zero_and_finite_zero_gradients():
         assert pooled.grad.tolist() == [[0, 0], [0, 0]]
 
 
-def test_image_left_out_does_not_matter_even_if_it_is_not_finite():
+def test_an_image_without_lesion_has_no_influence_even_if_it_is_not_finite():
     pooled = torch.tensor([[3.0, 4.0], [float('inf'), 0.0]], requires_grad=True)
     loss = CausalAlignmentLoss(loss_weight=1.0)
     result = loss(pooled, EMBEDDINGS, classes([1, 0], [0, 0]))
@@ -77,7 +77,7 @@ def test_image_left_out_does_not_matter_even_if_it_is_not_finite():
     assert pooled.grad[0].tolist() == [4, 8]
 
 
-def test_gradient_is_twice_the_difference_over_the_count():
+def test_gradient_is_twice_the_difference_divided_by_the_number_of_images():
     pooled = torch.tensor([[3.0, 4.0], [1.0, 1.0]], requires_grad=True)
     loss = CausalAlignmentLoss(loss_weight=1.0)
     loss(pooled, EMBEDDINGS, classes([1, 0], [1, 0])).backward()
@@ -91,7 +91,7 @@ def test_half_precision_features_are_compared_in_single_precision():
     assert result.item() == 64 * 200**2  # beyond float16's 65504
 
 
-def test_in_several_processes_the_mean_of_their_losses_is_the_joint_batchs(
+def test_the_mean_loss_over_processes_is_the_loss_of_the_joint_batch(
     monkeypatch,
 ):
     """Two processes of 3 and 1 images with lesion: the divisor is 2 in both."""
@@ -115,7 +115,7 @@ def test_in_several_processes_the_mean_of_their_losses_is_the_joint_batchs(
     assert sum(means) / 2 == (1 + 2 + 6 + 7) / 4
 
 
-def test_process_without_lesion_beside_one_with_some_gives_zero(monkeypatch):
+def test_a_process_without_lesions_gives_zero_while_another_has_some(monkeypatch):
     monkeypatch.setattr(
         'mcdrl_mmseg.models.losses.causal_alignment_loss.all_reduce',
         lambda tensor, op: tensor.fill_(0.5),
@@ -127,7 +127,7 @@ def test_process_without_lesion_beside_one_with_some_gives_zero(monkeypatch):
     assert values.grad.tolist() == [0, 0]
 
 
-def test_key_in_the_loss_dict_can_be_chosen_and_counts_as_a_loss():
+def test_the_loss_name_has_a_default_and_can_be_chosen():
     loss = MODELS.build(dict(type='CausalAlignmentLoss'))
     assert loss.loss_name == 'loss_causal'
     assert CausalAlignmentLoss(loss_name='loss_other').loss_name == 'loss_other'

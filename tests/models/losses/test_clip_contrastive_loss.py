@@ -16,7 +16,7 @@ def present(*rows) -> torch.Tensor:
     return torch.tensor(rows, dtype=torch.bool)
 
 
-def test_two_classes_by_hand():
+def test_loss_of_two_classes_equals_values_worked_out_by_hand():
     """Cosines 1 and 0 at temperature 0.5: -log(e^2 / (e^2 + 1))."""
     loss = CLIPContrastiveLoss(loss_weight=1.0)
     image = torch.tensor([[7.0, 0.0]])  # normalised by the loss
@@ -26,7 +26,7 @@ def test_two_classes_by_hand():
     assert wrong == pytest.approx(math.log(1 + math.exp(2)))
 
 
-def test_temperature_and_weight_scale_as_they_should():
+def test_the_temperature_divides_the_cosines_and_the_weight_multiplies_the_loss():
     loss = CLIPContrastiveLoss(temperature=0.25, loss_weight=0.1)
     image = torch.tensor([[1.0, 0.0]])
     result = loss(image, CLASSES, NO_BACKGROUND, present([1, 0])).item()
@@ -41,7 +41,7 @@ def test_several_classes_give_the_mean_of_their_terms():
     assert both == pytest.approx(sum(terms) / 2)
 
 
-def test_image_without_lesion_is_pulled_to_the_background():
+def test_an_image_without_lesion_is_pulled_towards_the_background():
     """One class at cosine 0 and the background's mean direction at cosine 1."""
     loss = CLIPContrastiveLoss(loss_weight=1.0)
     background = torch.tensor([[1.0, 1.0], [1.0, -1.0]])  # mean direction (1, 0)
@@ -53,7 +53,7 @@ def test_image_without_lesion_is_pulled_to_the_background():
     assert lesion == pytest.approx(math.log(1 + math.exp(2)))
 
 
-def test_image_without_a_label_is_not_pulled_to_the_background():
+def test_an_image_without_a_label_is_not_pulled_towards_the_background():
     """Of three images without a lesion the second may hold one."""
     loss = CLIPContrastiveLoss(loss_weight=1.0)
     background = torch.tensor([[1.0, 0.0]])
@@ -69,7 +69,7 @@ def test_image_without_a_label_is_not_pulled_to_the_background():
     assert result.item() == pytest.approx(math.log(1 + math.exp(-2)))
 
 
-def test_single_class_without_background_is_identically_zero():
+def test_loss_of_a_single_class_without_background_is_zero():
     image = torch.randn(3, 2, requires_grad=True)
     loss = CLIPContrastiveLoss()(
         image, torch.tensor([[1.0, 0.0]]), NO_BACKGROUND, present([1], [0], [1])
@@ -94,7 +94,7 @@ def test_batch_without_anything_to_compare_gives_zero_and_zero_gradients():
     assert image.grad.tolist() == [[0, 0], [0, 0]]
 
 
-def test_equals_a_float64_reference_on_random_input():
+def test_loss_equals_a_float64_reference_on_random_input():
     generator = torch.Generator().manual_seed(0)
     images = torch.randn(5, 8, generator=generator)
     texts = torch.randn(3, 8, generator=generator)
@@ -118,8 +118,8 @@ def test_equals_a_float64_reference_on_random_input():
     assert result == pytest.approx(0.1 * np.mean(losses), rel=1e-5)
 
 
-def test_counts_of_several_processes_are_joined(monkeypatch):
-    """This process has 1 image that takes part, the processes' mean is 2."""
+def test_the_loss_is_divided_by_the_mean_count_over_processes(monkeypatch):
+    """This process has 1 image that takes part; the mean over processes is 2."""
     monkeypatch.setattr(
         'mcdrl_mmseg.models.losses.causal_alignment_loss.all_reduce',
         lambda tensor, op: tensor.mul_(2),
@@ -138,7 +138,7 @@ def test_half_precision_embeddings_are_compared_in_single_precision():
     assert_close(result, expected, rtol=1e-4, atol=0)
 
 
-def test_embedding_of_length_zero_gives_finite_gradients():
+def test_a_zero_embedding_gives_finite_gradients():
     image = torch.zeros(1, 2, requires_grad=True)
     CLIPContrastiveLoss()(image, CLASSES, NO_BACKGROUND, present([1, 0])).backward()
     assert image.grad.isfinite().all()
@@ -150,6 +150,6 @@ def test_temperature_that_is_not_positive_is_an_error(temperature):
         CLIPContrastiveLoss(temperature)
 
 
-def test_key_in_the_loss_dict_can_be_chosen_and_counts_as_a_loss():
+def test_the_loss_name_has_a_default_and_can_be_chosen():
     assert MODELS.build(dict(type='CLIPContrastiveLoss')).loss_name == 'loss_contrast'
     assert CLIPContrastiveLoss(loss_name='loss_other').loss_name == 'loss_other'

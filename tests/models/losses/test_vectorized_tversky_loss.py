@@ -13,7 +13,7 @@ def logits_of(probabilities) -> torch.Tensor:
     return torch.cat([1 - lesion, lesion], dim=1).log()
 
 
-def test_two_pixels_by_hand():
+def test_loss_of_two_pixels_equals_the_value_worked_out_by_hand():
     """Lesion: TP 0.8, FP 0.4, FN 0.2; background: TP 0.6, FP 0.2, FN 0.4.
 
     1 - (0.8 + 1) / (0.8 + 0.75 * 0.4 + 0.25 * 0.2 + 1) = 1 - 1.8 / 2.15 and
@@ -25,7 +25,7 @@ def test_two_pixels_by_hand():
     assert result.item() == pytest.approx(expected, rel=1e-6)
 
 
-def test_an_ignored_pixel_counts_nowhere():
+def test_an_ignored_pixel_has_no_influence():
     loss = VectorizedTverskyLoss(alpha=0.5, beta=0.5)
     pair = loss(logits_of([0.8, 0.4]), torch.tensor([[[1, 0]]]))
     three = loss(logits_of([0.8, 0.4, 0.9]), torch.tensor([[[1, 0, 255]]]))
@@ -64,7 +64,7 @@ def test_value_and_gradient_are_those_of_mmsegs_loss(classes, arguments):
     assert_close(results[1][1], results[0][1], rtol=1e-4, atol=1e-8)
 
 
-def test_it_is_built_as_mmsegs_and_named_as_asked():
+def test_it_is_built_like_mmsegs_loss_and_takes_a_loss_name():
     loss = MODELS.build(
         dict(type='VectorizedTverskyLoss', alpha=0.5, beta=0.5, loss_name='loss_dice')
     )
@@ -73,7 +73,7 @@ def test_it_is_built_as_mmsegs_and_named_as_asked():
 
 
 @pytest.mark.parametrize('dtype', [torch.bfloat16, torch.float16])
-def test_mixed_precision_loses_nothing_in_the_sums_over_pixels(dtype):
+def test_mixed_precision_does_not_lose_precision_in_sums_over_pixels(dtype):
     # 300 x 300 of one class: their number is beyond float16.
     logits = torch.randn(1, 2, 300, 300, generator=torch.Generator().manual_seed(0))
     logits = logits.to(dtype)
