@@ -29,7 +29,7 @@ _SITES = (
 )
 _TINY_CONFIG = 'mcdrl_clip-tiny-rn_segformer_5e_endoscopy-sites-128x128'
 _IMAGES_OF_A_SITE = 20
-# Only a machine that does nothing takes as long.
+# Longer than any run takes unless it hangs.
 _TIME_LIMIT_S = 900
 _FORKS = sys.platform.startswith('linux')
 
@@ -40,7 +40,7 @@ class Run:
 
     Attributes:
         returncode: Its exit status; negative for a signal.
-        output: All it wrote to the terminal.
+        output: All its output to the terminal.
         work_dir: Its work folder.
         probe_dir: Folder of notes by the probe.
     """
@@ -121,12 +121,12 @@ class Bench:
         """Run a command in the bench's folder and wait for it.
 
         Args:
-            name: Names the run's folders.
+            name: Name of the run's folders.
             *command: The command; paths and numbers are turned to text.
             check: Fail the test, showing the output, unless it ends well.
-            fresh: Whether it is to import everything itself, as for a user. Otherwise a
-                Python program is a fork of a process that has: that saves some 6 s of
-                processor time where the start is not what is tested.
+            fresh: Whether it imports everything itself, as for a user. Otherwise a
+                Python program is a fork of a process with the imports: that saves some
+                6 s of processor time where the start is not what is tested.
             **environment: Further variables.
         """
         probe_dir = self.folder / f'probe_{name}'
@@ -155,10 +155,10 @@ class Bench:
         return run_forked(arguments, folder=self.folder, environment=environment)
 
     def start_ranks(self, name: str, *command) -> None:
-        """Run a Python program in two forks that find each other as torchrun's do.
+        """Run a Python program in two forks that find each other as with torchrun.
 
         Args:
-            name: Names the folder of the probe, and the logs.
+            name: Name of the folder of the probe, and of the logs.
             *command: The program and its arguments.
         """
         with socket.socket() as probe:
@@ -266,10 +266,9 @@ def site_drawer():
 
 @pytest.fixture(scope='session')
 def sites_root(request, tmp_path_factory) -> Path:
-    """Some images of the real sites, or drawn ones where there are none.
+    """Some images of the real sites, or drawn ones if there are none.
 
-    A run reads all images of a site that it has not met before, to verify them: 6 s for
-    all 1500.
+    A run reads all images of a site that it has not verified before: 6 s for all 1500.
     """
     named = os.environ.get('MCDRL_DATA_ROOT')
     root = Path(named) if named else _REPO_ROOT.parent / 'shared/data/endoscopy_sites'
@@ -325,7 +324,7 @@ def clip_weights(tmp_path_factory) -> Path:
 
 # Dropout, sampled confounders, flips in data workers and a moving gate: everything
 # whose state a resumed run could lose. Validation is on the held-out site here, so
-# that tools/test.py meets the same images as the training process did.
+# that tools/test.py gets the same images as the training process.
 _REFERENCE = """
 custom_hooks = [
     dict(type='ConfounderDictionaryHook'),
@@ -368,7 +367,7 @@ train_cfg = dict(max_epochs=3)
 
 @dataclass
 class Reference:
-    """An unbroken training run and all it takes to repeat it.
+    """An uninterrupted training run and all that is needed to repeat it.
 
     Attributes:
         bench: Its bench, whose cache is warm after the run.
@@ -402,8 +401,8 @@ class Reference:
 def reference(new_bench, sites_root, clip_weights) -> Reference:
     """Three epochs of tools/train.py from a local weights file.
 
-    A fork: as a program of its own the tool is started by those of dist_train.sh and of
-    the wheel.
+    It is a fork: the tests of dist_train.sh and of the wheel start the tool in a new
+    interpreter.
     """
     bench = new_bench('reference', sites_root)
     weights = bench.folder / 'clip.safetensors'

@@ -8,7 +8,7 @@ from mcdrl_lab.benchmarks.clip_architectures import (
 from mcdrl_lab.benchmarks.clip_architectures_command import table_of
 
 
-def test_the_pages_table_is_of_what_is_built_here(repo_root):
+def test_the_table_in_the_docs_is_that_of_the_installed_architectures(repo_root):
     rows = [describe(name) for name in architecture_names()]
     assert sum(row.refusal is None for row in rows) >= 135
     assert all(row.modes for row in rows if row.refusal is None)

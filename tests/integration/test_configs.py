@@ -1,4 +1,4 @@
-"""Every config of the repository is built, trained for a step and asked to predict."""
+"""Every config of the repository is built, trained for a step and tested."""
 
 import gc
 import json
@@ -125,7 +125,7 @@ def drawn(tmp_path_factory):
 
 
 def on_one_process(optim_wrapper: dict) -> ConfigDict:
-    """Without ZeRO, which needs several; its steps are those of what it shards."""
+    """Without ZeRO, which needs several; its steps are those of its inner optimiser."""
     wrapper = json.loads(json.dumps(optim_wrapper))
     optimizer = wrapper['optimizer']
     optimizer['type'] = optimizer.pop('optimizer_type', optimizer['type'])
@@ -134,12 +134,14 @@ def on_one_process(optim_wrapper: dict) -> ConfigDict:
 
 @pytest.fixture(scope='module')
 def stepped():
-    """Names of what was stepped: folds of one model need it only once."""
+    """Models that were trained for a step: folds of one model need it only once."""
     return {}
 
 
 @pytest.mark.parametrize('name', _NAMES)
-def test_config_is_built_and_stepped(name, stepped, drawn, few_blocks):
+def test_config_can_be_built_trained_for_a_step_and_evaluated(
+    name, stepped, drawn, few_blocks
+):
     cfg = load(name)
     init_default_scope(cfg.default_scope)
     optimizer = on_one_process(cfg.optim_wrapper)
@@ -197,12 +199,12 @@ def step(cfg: Config, drawn: Path) -> None:
 
 @pytest.fixture(scope='module')
 def visualizer():
-    """The hook that draws asks for the runner's."""
+    """The drawing hook needs that of the runner."""
     return SegLocalVisualizer.get_instance('test_configs')
 
 
 @pytest.mark.parametrize('name', _NAMES)
-def test_hooks_and_schedule_belong_to_the_model(name, visualizer):
+def test_hooks_and_schedule_match_the_model(name, visualizer):
     cfg = load(name)
     init_default_scope(cfg.default_scope)
     assert 'mcdrl_mmseg' in cfg.custom_imports['imports']
@@ -247,7 +249,7 @@ def test_image_size_is_the_one_in_the_name(name):
 
 
 @pytest.mark.parametrize('name', _HELD_OUT)
-def test_held_out_site_is_in_the_test_and_nowhere_else(name):
+def test_held_out_site_is_in_the_test_set_and_nowhere_else(name):
     cfg = load(name)
     held_out = cfg.held_out_site
     known = {site['name'] for site in cfg.sites}
@@ -278,11 +280,11 @@ def _without(cfg: dict, *keys: str) -> dict:
         for name in _NAMES
         if name.startswith('mcdrl/')
         and re.search('_(50|8|6)e_', name)
-        # Its guide is no part of a baseline.
+        # Its guide is not part of a baseline.
         and '-guided_' not in name
     ],
 )
-def test_baseline_differs_from_mcdrl_in_mcdrl_alone(name):
+def test_baseline_differs_from_the_mcdrl_config_only_in_mcdrl(name):
     ours = load(name).to_dict()
     twin = name.replace('mcdrl/mcdrl_', 'baselines/').replace('_fcn-map_', '_fcn_')
     assert twin in _NAMES, 'no baseline to compare with'
@@ -317,7 +319,7 @@ def test_baseline_differs_from_mcdrl_in_mcdrl_alone(name):
         assert predictor.pop('input_transform') == 'resize_concat'
         assert predictor['in_channels'].pop() == 1
         (predictor['in_channels'],) = predictor['in_channels']
-    # What the predictor gets may stand at another place of the tuple.
+    # The predictor's input may be at another index of the tuple.
     assert _without(predictor, 'in_index') == _without(
         baseline['decode_head'], 'in_index'
     )

@@ -13,11 +13,11 @@ _ROOT = Path(__file__).resolve().parents[2]
 
 
 def start(folder, fresh=True):
-    """Run the demo; not fresh is as a fork, which need not import anything."""
+    """Run the demo; unless fresh as a fork, which does not import everything again."""
     few = ('--images-per-site', '12', '--seeds', '1')
-    # Nothing of this machine may be needed.
+    # No setting of this machine may be needed.
     environment = {k: v for k, v in os.environ.items() if not k.startswith('MCDRL_')}
-    # As a shell leaves a variable that was emptied.
+    # Like a variable that a user has emptied in the shell.
     environment['MCDRL_DATA_ROOT'] = ''
     words = ['-m', 'mcdrl_lab', 'demo', '--work-dir', folder, *few]
     if not fresh:
@@ -60,7 +60,7 @@ def test_report_explains_its_cases(demo):
     assert text.count('How the prediction of the') >= 1
 
 
-def test_started_again_it_repeats_no_training(demo):
+def test_a_second_start_repeats_no_training(demo):
     folder, _ = demo
     checkpoints = sorted((folder / 'runs').rglob('best_*.pth'))
     times = [path.stat().st_mtime_ns for path in checkpoints]

@@ -1,4 +1,4 @@
-"""Two processes on a CPU, joined by gloo, do what one does with the joint batch."""
+"""Two processes on a CPU, with gloo, give the result of one with the joint batch."""
 
 import json
 import math
@@ -11,7 +11,7 @@ import torch
 _REPO_ROOT = Path(__file__).resolve().parents[2]
 _PROBE = Path(__file__).parent / 'probe'
 
-# No batch norm and no dropout: the two would part the processes from one.
+# No batch norm and no dropout, with which two processes would differ from one.
 _CONFIG = """
 custom_hooks = [
     dict(type='ConfounderDictionaryHook'),
@@ -73,7 +73,7 @@ param_scheduler = []
 train_cfg = dict(max_epochs=1)
 """
 
-# By turns to the two processes: in the first step the second has no lesion at all.
+# The processes take images in turn: in the first step the second gets no lesion.
 _HAS_LESION = [True, False, True, False, True, True, False, True]
 
 
@@ -118,7 +118,7 @@ def alone(bench, config, together):
     return bench.tool('alone', 'train.py', config, fresh=False)
 
 
-def test_both_ranks_have_the_same_dictionary_from_one_pass(together):
+def test_both_ranks_have_the_same_dictionary_from_one_text_pass(together):
     assert together.text_passes == [40]
     ranks = [
         torch.load(together.probe_dir / f'dictionary_rank{rank}.pt') for rank in (0, 1)
@@ -146,7 +146,7 @@ def test_weights_after_two_steps_equal_those_of_one_process(together, alone):
         assert gap <= limit, f'{name}: {gap:.2e} apart after a step of {step:.2e}'
 
 
-def test_losses_are_logged_alike(together, alone):
+def test_two_processes_log_the_same_steps_and_learning_rates(together, alone):
     steps = [line for line in alone.scalars() if 'loss' in line]
     shared = [line for line in together.scalars() if 'loss' in line]
     assert len(steps) == len(shared) == 2

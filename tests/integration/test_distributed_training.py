@@ -43,7 +43,7 @@ def ranks(new_bench, drawn_sites):
     return [json.loads(file.read_text()) for file in files]
 
 
-def test_zero_trains_as_adamw_does_with_half_of_its_state(ranks):
+def test_zero_trains_like_adamw_with_half_of_its_state_per_process(ranks):
     for rank in ranks:
         found = rank['zero']
         assert found['moved'] > 1e-3
@@ -53,12 +53,12 @@ def test_zero_trains_as_adamw_does_with_half_of_its_state(ranks):
 
 
 @pytest.mark.parametrize('how', ['with', 'without'])
-def test_zero_is_resumed_with_and_without_it(ranks, how):
+def test_a_checkpoint_of_zero_can_be_resumed_with_and_without_zero(ranks, how):
     for rank in ranks:
         assert rank['zero'][f'resumed {how}'] < 1e-6
 
 
-def test_gradients_of_trained_weights_are_all_that_is_reduced(ranks):
+def test_only_gradients_of_trained_weights_are_reduced(ranks):
     for rank in ranks:
         found = rank['communication']
         assert found['frozen'] > 0
@@ -70,6 +70,6 @@ def test_no_buffer_is_broadcast_in_a_step(ranks):
     assert offsets == pytest.approx([0, 1], abs=1e-6)
 
 
-def test_shared_batch_norm_says_that_it_needs_a_gpu(ranks):
+def test_synchronised_batch_norm_on_a_cpu_is_an_error_that_asks_for_a_gpu(ranks):
     for rank in ranks:
         assert 'only work with GPU modules' in rank['shared_batch_norm']

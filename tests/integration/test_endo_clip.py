@@ -1,4 +1,4 @@
-"""A short training on the built-in CLIP of real endoscopy, as tower and as guide."""
+"""A short training with the CLIP built in for endoscopy, as tower and as guide."""
 
 from pathlib import Path
 
@@ -30,7 +30,7 @@ def weights_of(run, prefix: str) -> dict:
     return {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
 
 
-def test_the_tower_learns_and_its_frozen_copy_stays_the_built_in_one(run):
+def test_the_tower_is_trained_and_the_frozen_guide_keeps_the_built_in_weights(run):
     spec = CLIPSpec('mcdrl-endo-lite0', 'builtin')
     tower = build_image_tower(spec)
     load_tower_weights(tower, spec, 'visual.')
@@ -43,7 +43,7 @@ def test_the_tower_learns_and_its_frozen_copy_stays_the_built_in_one(run):
     assert not trained['trunk.conv_stem.weight'].equal(stem)
 
 
-def test_the_intervention_is_open_and_every_loss_finite(run):
+def test_the_gate_is_open_at_the_end_and_every_loss_is_finite(run):
     steps = [line for line in run.scalars() if 'loss' in line]
     assert len(steps) == 4, 'five sites of five images in batches of eight'
     assert all(0 < step['loss'] < 10 for step in steps)

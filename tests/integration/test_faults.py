@@ -1,4 +1,4 @@
-"""Trainings that are killed and damaged, resumed, and compared with an unbroken one.
+"""Trainings that are killed or damaged, resumed, and equal an uninterrupted one.
 
 All are forked from one process, so that nothing is imported twice.
 """
@@ -142,7 +142,7 @@ class Lab:
         return (self.bench.folder / f'{name}.log').read_text()
 
     def wait_for(self, process, name, count):
-        """Wait until a training has told of so many events."""
+        """Wait until a training has recorded as many events."""
         events = self.bench.folder / f'{name}.events'
         end = time.monotonic() + _LIMIT_S
         while events.stat().st_size < count:
@@ -167,7 +167,7 @@ def lab(new_bench, site_drawer, tmp_path_factory):
     base = 'mcdrl_clip-tiny-rn_segformer_5e_endoscopy-sites-128x128'
     base = _CONFIGS / f'mcdrl/{base}.py'
     config.write_text(_CONFIG.format(base=str(base), epochs=_KILLS + 2))
-    # Children have this path, in which they find the hook and the ranks.
+    # Children inherit this path, where they find the hook and the ranks.
     sys.path.insert(0, str(_PROBE))
     yield Lab(bench, config, root / 'site' / 'images' / 'site_001.jpg')
     sys.path.remove(str(_PROBE))
@@ -175,7 +175,7 @@ def lab(new_bench, site_drawer, tmp_path_factory):
 
 @pytest.fixture(scope='module')
 def unbroken(lab):
-    """A training that nothing happens to; all its checkpoints are kept."""
+    """An uninterrupted training; all its checkpoints are kept."""
     lab.train('unbroken', 'default_hooks.checkpoint.max_keep_ckpts=-1')
     return 'unbroken'
 
@@ -208,7 +208,7 @@ def assert_same(found, expected):
 
 
 @pytest.mark.reliability('determinism', 'two runs with one seed, `deterministic=True`')
-def test_two_runs_with_one_seed_have_the_same_weights(lab, unbroken):
+def test_two_runs_with_the_same_seed_have_the_same_weights(lab, unbroken):
     lab.train('again', 'train_cfg.max_epochs=2')
     for epoch in (1, 2):
         assert_same_training(
@@ -228,7 +228,7 @@ def test_two_runs_with_one_seed_have_the_same_weights(lab, unbroken):
     f'SIGKILL and SIGTERM at {_KILLS} moments of one training, of steps, '
     'validations and half-written checkpoints',
 )
-def test_a_run_killed_at_many_moments_equals_the_unbroken_one(lab, unbroken):
+def test_a_run_killed_at_many_moments_equals_the_uninterrupted_run(lab, unbroken):
     all_events = (lab.bench.folder / 'unbroken.events').stat().st_size
     an_epoch = all_events // (_KILLS + 2)
     assert an_epoch >= 6, 'steps, checkpoints and validations are told of'
@@ -238,7 +238,7 @@ def test_a_run_killed_at_many_moments_equals_the_unbroken_one(lab, unbroken):
     for number in range(_KILLS):
         kind = (signal.SIGKILL, signal.SIGTERM)[number % 2]
         moment = rng.randint(1, an_epoch)
-        # Half of the runs are held at the moment, the others go on to an unknown one.
+        # Half of the runs are held at the moment, the others go on to an unknown point.
         held = number % 4 < 2
         hold = dict(MCDRL_HOLD_AT=str(moment)) if held else {}
         process = lab.start('killed', **hold)
@@ -255,7 +255,7 @@ def test_a_run_killed_at_many_moments_equals_the_unbroken_one(lab, unbroken):
     lab.train('killed')
     last = _KILLS + 2
     assert_same_training(lab.checkpoint('killed', last), lab.checkpoint(unbroken, last))
-    # Nothing is left but what an unbroken run with this setting would keep.
+    # Only the files that an uninterrupted run with this setting would keep are left.
     best = {path.name for path in (lab.bench.folder / unbroken).glob('best_*.pth')}
     expected = {f'epoch_{last - 1}.pth', f'epoch_{last}.pth', *best}
     assert {path.name for path in folder.glob('*.pth')} == expected
@@ -263,7 +263,7 @@ def test_a_run_killed_at_many_moments_equals_the_unbroken_one(lab, unbroken):
 
 
 @pytest.mark.reliability('fault', 'a data worker killed')
-def test_a_killed_data_worker_ends_the_run_which_resumes(lab, unbroken):
+def test_a_killed_data_worker_ends_the_run_and_the_run_can_be_resumed(lab, unbroken):
     code, log = lab.train('worker', _THREE_EPOCHS, check=False, MCDRL_FAULT='worker')
     assert code not in (0, None)
     assert 'DataLoader worker' in log and 'Killed' in log
@@ -271,7 +271,7 @@ def test_a_killed_data_worker_ends_the_run_which_resumes(lab, unbroken):
 
 
 @pytest.mark.reliability('fault', 'an image that vanishes in mid-run')
-def test_an_image_that_vanishes_is_named_and_the_run_resumes(lab, unbroken):
+def test_an_image_that_vanishes_is_named_and_the_run_can_be_resumed(lab, unbroken):
     vanished = lab.image.with_name(f'{lab.image.name}.vanished')
     try:
         code, log = lab.train(
@@ -285,7 +285,9 @@ def test_an_image_that_vanishes_is_named_and_the_run_resumes(lab, unbroken):
 
 
 @pytest.mark.reliability('fault', 'disk full while a training writes a checkpoint')
-def test_a_full_disk_ends_the_run_naming_the_file_and_the_run_resumes(lab, unbroken):
+def test_a_full_disk_ends_the_run_with_the_file_name_and_the_run_can_be_resumed(
+    lab, unbroken
+):
     code, log = lab.train('disk', _THREE_EPOCHS, check=False, MCDRL_FAULT='disk')
     assert code not in (0, None)
     assert 'epoch_2.pth could not be written (File too large' in log
@@ -301,7 +303,7 @@ def resume_and_compare(lab, unbroken, name):
 
 @pytest.fixture(scope='module')
 def unbroken_ranks(lab):
-    """Two processes that nothing happens to."""
+    """The last checkpoint of an uninterrupted training in two processes."""
     lab.train('ranks', _THREE_EPOCHS, ranks=0)
     return lab.checkpoint('ranks', 3)
 
@@ -320,7 +322,7 @@ def test_a_killed_rank_ends_the_job_within_a_minute(lab):
 @pytest.mark.reliability(
     'fault', 'a rank killed in a two-process run: torchrun carries on'
 )
-def test_torchrun_carries_on_from_the_last_checkpoint(lab, unbroken_ranks):
+def test_torchrun_restarts_killed_ranks_from_the_last_checkpoint(lab, unbroken_ranks):
     _, log = lab.train('restarted', _THREE_EPOCHS, ranks=1, MCDRL_FAULT='rank')
     assert 'resumed epoch: 1, iter: 2' in log
     assert_same_training(lab.checkpoint('restarted', 3), unbroken_ranks)

@@ -32,7 +32,7 @@ SHORT = (
     f'param_scheduler.1.T_max={EPOCHS}',
     'default_hooks.logger.interval=1',
 )
-# Only a machine that does nothing takes as long.
+# Longer than any command takes unless it hangs.
 WAIT_S = 600
 
 
@@ -104,7 +104,7 @@ class Journey:
         }
 
     def words(self, command: str) -> list[str]:
-        """What a shell makes of a command."""
+        """The words into which a shell splits a command."""
         split = ['bash', '-c', f"printf '%s\\0' {command}"]
         done = subprocess.run(split, cwd=self.folder, capture_output=True, check=True)
         return done.stdout.decode().split('\0')[:-1]
@@ -133,7 +133,7 @@ class Journey:
     def commands(self) -> dict[str, str]:
         """The README's commands by the name of their program.
 
-        That of all hospitals is called so after its variable.
+        A command that begins with a variable has this as its name.
         """
         text = (self.folder / 'my_project/README.md').read_text()
         blocks = re.findall(r'```bash\n(.*?)```', text, flags=re.DOTALL)
@@ -205,7 +205,7 @@ def journey(tmp_path_factory, request):
     return journey
 
 
-def test_every_hospital_is_converted_whole(journey):
+def test_all_images_of_every_hospital_are_converted(journey):
     data = journey.folder / 'data'
     for site in ('north', 'south', 'west'):
         assert len(list((data / site / 'images').iterdir())) == IMAGES
@@ -216,7 +216,7 @@ def test_every_hospital_is_converted_whole(journey):
     assert len(rows) == 1 + 3 * IMAGES
 
 
-def test_the_project_has_two_configs_a_plan_and_five_commands(journey):
+def test_the_project_has_two_configs_a_plan_and_a_readme_with_all_commands(journey):
     folder = journey.folder / 'my_project'
     names = {path.name for path in folder.iterdir() if path.is_file()}
     assert names >= {'mcdrl.py', 'baseline.py', 'project.py', 'plan.yml', 'README.md'}
@@ -246,7 +246,7 @@ def test_the_intervention_begins_within_the_short_schedule(journey):
         assert 'gate of this checkpoint is 0' not in journey.output[step]
 
 
-def test_the_model_for_a_further_hospital_knows_all_of_these(journey):
+def test_the_model_for_a_further_hospital_is_trained_on_all_of_these(journey):
     assert 'held out' not in journey.output['train on all']
     folder = journey.folder / 'my_project/work/all'
     assert len(list(folder.glob('best_*.pth'))) == 1
@@ -254,7 +254,7 @@ def test_the_model_for_a_further_hospital_knows_all_of_these(journey):
     assert [s.name for s in trained.sites] == ['north', 'south', 'west']
 
 
-def test_the_plan_was_killed_in_training_and_went_on_where_it_stood(journey):
+def test_a_plan_killed_in_training_resumes_and_completes_its_records(journey):
     code, output = journey.killed
     assert code == 130, output
     assert 'run the same command again to resume' in output
@@ -267,7 +267,7 @@ def test_the_plan_was_killed_in_training_and_went_on_where_it_stood(journey):
     assert {len(record.images) for record in records} == {IMAGES}
 
 
-def test_comparison_and_report_are_of_both_methods(journey):
+def test_comparison_and_report_cover_both_methods(journey):
     assert 'mcdrl' in journey.output['compare']
     assert 'baseline' in journey.output['compare']
     page = (journey.folder / 'my_project/report.html').read_text()

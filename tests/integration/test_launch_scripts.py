@@ -1,4 +1,4 @@
-"""The launch scripts hand on what they are given, word by word, from any folder."""
+"""The launch scripts pass their arguments on, word by word, from any folder."""
 
 import json
 import os
@@ -9,13 +9,13 @@ import pytest
 
 _TOOLS = Path(__file__).resolve().parents[2] / 'tools'
 _SCRIPTS = ('dist_train.sh', 'dist_test.sh', 'slurm_train.sh', 'slurm_test.sh')
-# A path with blanks and the signs that a shell would split, expand or run.
+# Arguments with spaces and characters that a shell would split, expand or run.
 _AWKWARD = ['my config.py', '--cfg-options', 'a="[1, 2]"', 'b=$HOME', 'c=*', 'd=`id`']
 
 
 @pytest.fixture
 def launch(tmp_path):
-    """Runs a script with programs in the place of python and srun that tell all."""
+    """Runs a script with stand-ins for python and srun that report their arguments."""
     echo = tmp_path / 'bin' / 'srun'
     echo.parent.mkdir()
     echo.write_text(
@@ -86,7 +86,7 @@ def test_dist_test_takes_the_checkpoint_before_the_number_of_processes(launch):
     ('script', 'words'),
     [('dist_train.sh', ['c.py', '8']), ('dist_test.sh', ['c.py', 'e.pth', '8'])],
 )
-def test_several_machines_are_set_by_the_environment(launch, script, words):
+def test_settings_for_several_machines_come_from_the_environment(launch, script, words):
     found, _ = launch(
         script, *words, NNODES='2', NODE_RANK='1', MASTER_ADDR='10.0.0.7', PORT='29511'
     )
@@ -98,7 +98,7 @@ def test_several_machines_are_set_by_the_environment(launch, script, words):
     ]
 
 
-def test_slurm_train_asks_for_what_the_environment_says(launch):
+def test_slurm_train_requests_the_resources_that_the_environment_names(launch):
     words, _ = launch(
         'slurm_train.sh',
         'gpu part',
@@ -132,13 +132,13 @@ def test_slurm_train_asks_for_what_the_environment_says(launch):
 
 
 @pytest.mark.parametrize('script', ['slurm_train.sh', 'slurm_test.sh'])
-def test_slurm_without_gpus_asks_for_none(launch, script):
+def test_slurm_scripts_request_no_gpus_with_gpus_per_node_0(launch, script):
     words, _ = launch(script, 'p', 'job', 'a', 'b', GPUS='2', GPUS_PER_NODE='0')
     assert '--ntasks=2' in words
     assert not [word for word in words if 'gres' in word or 'per-node' in word]
 
 
-def test_slurm_test_hands_on_the_checkpoint_and_needs_no_further_arguments(launch):
+def test_slurm_test_passes_the_checkpoint_on_and_needs_no_further_arguments(launch):
     words, _ = launch('slurm_test.sh', 'gpu', 'job', 'c.py', 'my run/e.pth')
     start = words.index('-u')
     assert words[start + 1 :] == [
@@ -151,7 +151,7 @@ def test_slurm_test_hands_on_the_checkpoint_and_needs_no_further_arguments(launc
     assert words[start - 2] == '--kill-on-bad-exit=1'
 
 
-def test_repository_comes_first_on_the_import_path_and_the_users_own_stays(launch):
+def test_the_repository_precedes_the_users_entries_on_the_import_path(launch):
     words = ('c.py', '1')
     _, alone = launch('dist_train.sh', *words)
     _, joined = launch('dist_train.sh', *words, PYTHONPATH='/mine:/yours')
@@ -174,7 +174,7 @@ def test_missing_arguments_end_with_status_2_and_the_usage(script):
         ['dist_test.sh', 'c.py', 'best.pth', '--tta'],
     ],
 )
-def test_a_number_of_processes_that_was_left_out_is_told_with_the_usage(words):
+def test_a_missing_number_of_processes_is_reported_with_the_usage(words):
     script, *arguments = words
     done = subprocess.run([_TOOLS / script, *arguments], capture_output=True, text=True)
     assert done.returncode == 2
@@ -192,7 +192,7 @@ def test_help_shows_an_example(script, option):
 
 
 @pytest.mark.parametrize('script', ['dist_train.sh', 'slurm_train.sh'])
-def test_failure_of_the_program_is_the_scripts(script, tmp_path):
+def test_a_script_ends_with_the_exit_status_of_its_program(script, tmp_path):
     broken = tmp_path / 'srun'
     broken.write_text('#!/bin/sh\nexit 3\n')
     broken.chmod(0o755)

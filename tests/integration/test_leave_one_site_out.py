@@ -1,4 +1,4 @@
-"""The whole command on two made-up sites: killed, started again, honest folds."""
+"""The whole command on two made-up sites: killed, started again, leak-free folds."""
 
 import json
 import os
@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PROBE = Path(__file__).resolve().parent / 'probe'
 BASE = 'configs/mcdrl/mcdrl_clip-tiny-rn_segformer_5e_endoscopy-sites-128x128.py'
 SITES = ('north', 'south')
-# Only a machine that does nothing takes as long.
+# Longer than any plan takes unless it hangs.
 WAIT_S = 900
 
 CONFIG = """
@@ -125,7 +125,7 @@ class Command:
 
     @property
     def held(self):
-        """There as soon as the run on south waits."""
+        """File that exists as soon as the run on south waits."""
         return self.hold.with_name(f'{self.hold.name}.held')
 
     def folder(self, site):
@@ -151,7 +151,7 @@ class Command:
 def finished(tmp_path_factory):
     """A plan killed with one run done and the other in training, then finished.
 
-    The run on south waits after two epochs, and goes on from there.
+    The run on south waits after two epochs, and is resumed from there.
     """
     command = Command(tmp_path_factory.mktemp('loso'))
     records_path = command.out / 'records.jsonl'
@@ -173,7 +173,7 @@ def finished(tmp_path_factory):
     return command
 
 
-def test_a_killed_plan_says_so_and_finishes_when_started_again(finished):
+def test_a_killed_plan_says_how_to_resume_and_finishes_when_started_again(finished):
     assert finished.first_code == 130
     assert 'run the same command again to resume' in finished.first_output
     assert finished.second_code == 0, finished.second_output
@@ -194,7 +194,7 @@ def test_no_run_is_done_twice(finished):
     assert stages == {'north': ['train', 'test'], 'south': ['train', 'train', 'test']}
 
 
-def test_the_killed_run_goes_on_where_it_stood(finished):
+def test_the_killed_run_resumes_with_its_next_epoch(finished):
     epochs = [
         {line['epoch'] for line in lines if 'loss' in line}
         for lines in finished.logged('south')
@@ -219,7 +219,7 @@ def test_a_record_holds_every_image_of_the_held_out_site(finished):
         assert record.metrics['mDice_fg'] == pytest.approx(np.mean(dice))
 
 
-def test_a_record_tells_the_network_as_its_checkpoint_does(finished):
+def test_the_model_hash_of_a_record_is_that_of_its_checkpoint(finished):
     for record in read_records(finished.out / 'records.jsonl'):
         (best,) = finished.folder(record.held_out).glob('best_*.pth')
         text = read_checkpoint(best)['meta']['cfg'].replace('mcdrl_hold', 'mcdrl_mmseg')
@@ -236,11 +236,11 @@ def test_no_fold_opens_a_file_of_its_held_out_site_before_its_test(finished):
         readers[function].add((work_dir.parent.name, path.parts[0]))
     north, south = SITES
     assert readers[f'{training}:train_main'] == {(north, south), (south, north)}
-    # The test does open the held-out site: the record above sees such files.
+    # The test does open the held-out site: the log would show such files above.
     assert readers[f'{training}:test_main'] == {(north, north), (south, south)}
 
 
-def test_tables_and_plots_come_again_from_the_records_alone(finished, tmp_path):
+def test_tables_and_plots_can_be_recreated_from_the_records_alone(finished, tmp_path):
     results = [path for path in finished.out.iterdir() if '_dice.' in path.name]
     assert len(results) == 5
     (tmp_path / 'records.jsonl').write_bytes(

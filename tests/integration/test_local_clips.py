@@ -1,4 +1,4 @@
-"""Models of BiomedCLIP's and of SigLIP 2's shape, from folders, through the tools."""
+"""Models like BiomedCLIP and SigLIP 2, from folders, used by the tools."""
 
 import math
 
@@ -68,7 +68,7 @@ def _trained(bench, shape: str, **entries):
         ('siglip2', dict(_HALF, frozen=True)),
     ],
 )
-def test_a_model_of_a_folder_trains_a_step_and_predicts(bench, shape, entries):
+def test_a_model_from_a_folder_is_trained_for_a_step_and_tested(bench, shape, entries):
     config, run = _trained(bench, shape, **entries)
     (step, *_) = [line for line in run.scalars() if 'loss' in line]
     assert math.isfinite(step['loss'])
@@ -84,7 +84,7 @@ def test_a_model_of_a_folder_trains_a_step_and_predicts(bench, shape, entries):
     assert 'mDice_fg' in tested.test_metrics()
 
 
-def test_a_normalisation_of_another_model_is_named_before_training(bench):
+def test_the_normalisation_of_another_model_is_an_error_before_training(bench):
     name = write_siglip2(bench.folder / 'wrong', weights=False)
     entries = dict(_OPENAI, frozen=True)
     config = bench.config(

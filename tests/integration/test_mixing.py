@@ -18,7 +18,7 @@ SITES = ('polypgen_c1', 'polypgen_c2')
 # A stock model on the data and the metric of this package.
 STOCK = 'configs/baselines/mit-b0_segformer_50e_endoscopy-sites-224x224.py'
 
-# What a user's machine has for the paper's CLIP, scaled down to the built-in one.
+# The small built-in CLIP in place of the paper's.
 SMALL_CLIP = ('model_name=mcdrl-tiny-rn', 'pretrained=builtin', 'dense_mode=maskclip')
 SHORT = (
     'train_cfg.max_iters=2',
@@ -30,8 +30,8 @@ SHORT = (
     'val_dataloader.num_workers=0',
 )
 
-# Loaded by Python before a program: makes torchvision importable where it is of
-# another build than torch, and makes modules impossible to import.
+# Loaded by Python before a program: makes a torchvision of another build than torch
+# importable, and makes modules impossible to import.
 WITHOUT = """
 import importlib.util, sys
 spec = importlib.util.spec_from_file_location('compat', {compat!r})
@@ -85,7 +85,7 @@ def program(bench, repo_root):
 
 @pytest.fixture(scope='module')
 def stock(bench, program, repo_root) -> Path:
-    """Checkpoint of the stock model, by MMSegmentation's own tool, without us."""
+    """Checkpoint of the stock model, by MMSegmentation's tool without the plug-in."""
     if not STOCK_TOOLS.is_dir():
         pytest.skip(f'this install of mmseg has no tools: {STOCK_TOOLS}')
     run = program(
@@ -127,7 +127,7 @@ def one_more_base(bench, program, repo_root):
     )
 
 
-def test_one_more_base_trains_mcdrl(one_more_base):
+def test_one_more_base_config_makes_a_project_train_mcdrl(one_more_base):
     assert 'Confounder dictionary built: 1 classes, 12 confounders' in (
         one_more_base.output
     )
@@ -139,7 +139,9 @@ def test_one_more_base_trains_mcdrl(one_more_base):
         assert any(name.startswith(part) for name in names), part
 
 
-def test_its_work_folder_holds_a_plain_config_for_inference(one_more_base, bench):
+def test_the_work_folder_holds_a_plain_config_that_mmsegs_inference_reads(
+    one_more_base, bench
+):
     """The steps of MMSegmentation's demo notebook."""
     from mmseg.apis import (
         MMSegInferencer,
@@ -188,7 +190,7 @@ def frozen(bench, repo_root, stock):
     )
 
 
-def test_frozen_backbone_is_the_stock_one_to_the_last_bit(frozen, stock):
+def test_the_frozen_backbone_keeps_the_stock_weights_exactly(frozen, stock):
     before = torch.load(stock, weights_only=False)['state_dict']
     after = frozen.checkpoint('iter_2.pth')['state_dict']
     names = [name for name in before if name.startswith('backbone.')]
@@ -197,7 +199,9 @@ def test_frozen_backbone_is_the_stock_one_to_the_last_bit(frozen, stock):
         assert torch.equal(before[name], after[f'backbone.{name}']), name
 
 
-def test_predictor_and_intervention_are_trained_from_there(frozen, stock):
+def test_predictor_and_intervention_are_trained_from_the_stock_checkpoint(
+    frozen, stock
+):
     before = torch.load(stock, weights_only=False)['state_dict']
     after = frozen.checkpoint('iter_2.pth')['state_dict']
     weight = 'convs.0.conv.weight'
@@ -211,7 +215,9 @@ def test_predictor_and_intervention_are_trained_from_there(frozen, stock):
     assert trained > len(parts) / 2 > 10
 
 
-def test_stock_checkpoint_is_scored_by_our_metric(bench, repo_root, stock, monkeypatch):
+def test_a_stock_checkpoint_is_scored_by_our_metric(
+    bench, repo_root, stock, monkeypatch
+):
     monkeypatch.setenv('MCDRL_DATA_ROOT', str(bench.sites_root))
     cfg = load_config(
         repo_root / STOCK,

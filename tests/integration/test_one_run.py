@@ -1,4 +1,4 @@
-"""Train, test the best checkpoint, predict: the masks and scores stay the same."""
+"""Training, testing the best checkpoint and predicting give equal masks and scores."""
 
 import math
 import sys
@@ -134,7 +134,7 @@ def test_text_tower_does_not_run_at_inference(predicted):
 
 @pytest.fixture(scope='module')
 def without_dictionary(reference):
-    """The best checkpoint as a training without the hook would have left it."""
+    """The best checkpoint as a training without the hook would have saved it."""
     checkpoint = reference.run.checkpoint(reference.best_checkpoint.name)
     state = checkpoint['state_dict']
     for key in [key for key in state if key.startswith('decode_head.dictionary.')]:
@@ -144,7 +144,7 @@ def without_dictionary(reference):
     return path
 
 
-def test_unbuilt_dictionary_stops_a_test_and_says_what_to_do(
+def test_an_unbuilt_dictionary_stops_a_test_with_an_error_that_says_what_to_do(
     reference, without_dictionary
 ):
     run = reference.bench.tool(

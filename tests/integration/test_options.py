@@ -80,7 +80,7 @@ def test_amp_keeps_weights_in_single_precision_and_moves_them(half_precision):
     assert not torch.equal(state[key], start[key])
 
 
-def test_slide_inference_works_through_the_tool(bench, half_precision):
+def test_slide_inference_works_with_the_test_tool(bench, half_precision):
     config, run = half_precision
     slid = bench.tool(
         'slid',
@@ -102,7 +102,7 @@ def test_slide_inference_works_through_the_tool(bench, half_precision):
 
 @pytest.mark.reliability('silent', 'test-time augmentation')
 def test_tta_is_the_mean_over_the_image_and_its_flips(bench, half_precision, repo_root):
-    """The label maps of --tta are those worked out here by the segmentor alone."""
+    """The label maps of --tta equal those computed here with the segmentor alone."""
     config, run = half_precision
     weights = run.work_dir / 'epoch_1.pth'
     options = ['test_evaluator.surface=False']
@@ -182,11 +182,11 @@ def _samples(images):
 
 
 @torch.no_grad()
-def test_tensor_mode_gives_plain_logits(model, images):
+def test_tensor_mode_returns_the_logits_before_they_are_resized(model, images):
     logits = model(images, mode='tensor')
     assert isinstance(logits, torch.Tensor)
     assert logits.shape == (2, 2, 32, 32)
-    # What predict upsamples to the image, and not yet a probability.
+    # They are what predict resizes to the image, and not yet probabilities.
     predicted = model(images, _samples(images), mode='predict')
     resized = torch.nn.functional.interpolate(
         logits, size=(128, 128), mode='bilinear', align_corners=False
@@ -208,7 +208,7 @@ def test_slide_inference_equals_whole_inference_where_one_crop_holds_the_image(
 
 
 @torch.no_grad()
-def test_slide_inference_averages_the_crops_logits(model, images, monkeypatch):
+def test_slide_inference_averages_the_logits_of_the_crops(model, images, monkeypatch):
     slide = Config(dict(mode='slide', crop_size=(96, 96), stride=(32, 32)))
     monkeypatch.setattr(model, 'test_cfg', slide)
     slid = model(images, _samples(images), mode='predict')

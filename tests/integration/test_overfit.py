@@ -6,7 +6,7 @@ import os
 from forked_program import run_forked
 
 CONFIG = 'configs/mcdrl/mcdrl_clip-tiny-rn_segformer_overfit_endoscopy-sites-128x128.py'
-# Above 0.92 from epoch 80 on; the config itself goes on to 200.
+# Above 0.92 from epoch 80 on; the config itself trains for 200 epochs.
 EPOCHS = 140
 
 
@@ -17,7 +17,7 @@ def test_eight_real_images_are_fitted_to_a_foreground_dice_above_0_9(
         **os.environ,
         'MCDRL_DATA_ROOT': str(data_root),
         'MCDRL_CACHE_DIR': str(tmp_path / 'cache'),
-        # Two take more time of both than one of one.
+        # Two threads take more processor time in total than one.
         'OMP_NUM_THREADS': '1',
     }
     command = ['tools/train.py', CONFIG, '--work-dir', tmp_path, '--cfg-options']

@@ -42,7 +42,7 @@ def command(reference, name, *arguments):
     return reference.bench.start(name, *_LAB, name, *arguments, fresh=fresh)
 
 
-def test_hook_draws_in_training_what_logs_do_not_hold(drawn):
+def test_the_hook_draws_pictures_and_logs_the_attention_in_training(drawn):
     images = {path.name for path in drawn.glob('*/vis_data/vis_image/*.png')}
     # The last validation is drawn whatever the interval; one image of its one site.
     assert 'mcdrl_attention_1.png' in images
@@ -56,7 +56,7 @@ def test_hook_draws_in_training_what_logs_do_not_hold(drawn):
     attention = [v for row in rows for k, v in row.items() if k.startswith('attention')]
     assert len(attention) == 12
     assert sum(attention) == pytest.approx(1, abs=1e-4)
-    # Losses one by one and the gate are logged without the hook's doing.
+    # Each loss and the gate are logged without the hook.
     parts = {key.rpartition('.')[2] for key in rows[0]}
     assert {'loss', 'loss_ce', 'loss_causal', 'loss_contrast', 'gate'} <= parts
 
@@ -68,7 +68,7 @@ def test_curves_are_drawn_from_the_work_folder(reference, drawn):
     assert run.output.strip().endswith('curves.png')
 
 
-def test_embedding_has_a_picture_and_the_probes_scores(reference, drawn):
+def test_embedding_writes_a_picture_and_the_scores_of_the_probes(reference, drawn):
     out = drawn / 'new/embedding.png'
     run = command(
         reference,
@@ -88,7 +88,7 @@ def test_embedding_has_a_picture_and_the_probes_scores(reference, drawn):
 
 def test_report_holds_cases_attention_and_curves_of_the_run(reference, drawn):
     best = next(drawn.glob('best_*.pth'), drawn / 'epoch_1.pth')
-    # The run's own config imports the bench's probe: only a named one may do that.
+    # The run's own config imports the bench's probe: only a config that is named may.
     (config,) = drawn.glob('*/vis_data/config.py')
     command(reference, 'report', drawn, '--checkpoint', best, '--config', config)
     text = (drawn / 'report.html').read_text()
@@ -100,7 +100,7 @@ def test_report_holds_cases_attention_and_curves_of_the_run(reference, drawn):
     assert not re.search(r'(src|href)="(?!data:image/|#)', text)
 
 
-def test_commands_say_in_a_line_what_is_wrong(reference, drawn):
+def test_report_of_a_missing_folder_ends_with_a_one_line_error(reference, drawn):
     run = reference.bench.start(
         'wrong',
         *_LAB,

@@ -1,4 +1,4 @@
-"""From a checkpoint alone to files, by the commands that a user types."""
+"""From a checkpoint alone to output files, with the commands that a user types."""
 
 import json
 import sys
@@ -17,7 +17,7 @@ CONFIG = 'configs/mcdrl/mcdrl_clip-tiny-rn_segformer_5e_endoscopy-sites-128x128.
 
 @pytest.fixture(scope='module')
 def bench(new_bench, drawn_sites, repo_root):
-    """A bench with an untrained checkpoint that says what a run's would say."""
+    """A bench with an untrained checkpoint that has the metadata of a run's."""
     bench = new_bench('predict', drawn_sites)
     init_default_scope('mmseg')
     cfg = Config.fromfile(repo_root / CONFIG)
@@ -34,7 +34,7 @@ def bench(new_bench, drawn_sites, repo_root):
     return bench
 
 
-def test_predict_writes_all_that_is_asked_for_and_names_what_it_skips(bench, repo_root):
+def test_predict_writes_all_requested_outputs_and_names_skipped_files(bench, repo_root):
     images = bench.sites_root / 'polypgen_c1/images'
     (bench.folder / 'damaged.jpg').write_bytes(b'damaged')
     size = (64, 48)
@@ -63,7 +63,7 @@ def test_predict_writes_all_that_is_asked_for_and_names_what_it_skips(bench, rep
     assert (out / 'overlays/clip.mp4').is_file()
     coco = COCO(str(out / 'coco_rle.json'))
     assert len(coco.imgs) == 13
-    # The two say the same of the same images.
+    # Both files describe the same regions of each image.
     for image in json.loads((out / 'contours.json').read_text())['images']:
         annotations = coco.loadAnns(coco.getAnnIds(imgIds=[image['id']]))
         assert [a['area'] for a in annotations] == [
@@ -74,7 +74,7 @@ def test_predict_writes_all_that_is_asked_for_and_names_what_it_skips(bench, rep
     assert 'in the way' in again.output
 
 
-def test_explain_and_the_quickstart_end_in_a_page(bench, repo_root):
+def test_explain_and_the_quickstart_write_a_page(bench, repo_root):
     image = bench.sites_root / 'polypgen_c1/images/polypgen_c1_000.jpg'
     run = bench.start(
         'explain',

@@ -1,4 +1,4 @@
-"""A run killed between two checkpoints and resumed equals the unbroken one."""
+"""A run killed between two checkpoints and resumed equals the uninterrupted one."""
 
 import math
 import shutil
@@ -29,8 +29,8 @@ def killed(reference):
 
 @pytest.fixture(scope='module')
 def resumed_with_other_prompts(reference, killed):
-    """An attempt to go on with one prompt changed."""
-    # As many confounders as before: the state dict would load without a word.
+    """An attempt to resume with one prompt changed."""
+    # As many confounders as before: the state dict would load without an error.
     prompts = 'model.decode_head.dictionary.prompts'
     run = reference.bench.tool(
         'other_prompts',
@@ -100,7 +100,7 @@ def without_times(lines: list[dict]) -> list[dict]:
     ]
 
 
-def test_two_runs_with_one_seed_agree_bit_for_bit(reference, killed):
+def test_two_runs_with_the_same_seed_agree_bit_for_bit(reference, killed):
     run, checkpoint = killed
     expected = reference.run.checkpoint('epoch_1.pth')
     assert_same(checkpoint['state_dict'], expected['state_dict'])
@@ -111,7 +111,7 @@ def test_two_runs_with_one_seed_agree_bit_for_bit(reference, killed):
     assert_same(lines, without_times(reference.run.scalars())[: len(lines)])
 
 
-def test_warm_cache_skips_the_text_tower(killed, resumed):
+def test_with_a_warm_cache_the_text_tower_does_not_run(killed, resumed):
     assert killed[0].text_passes == []
     assert resumed.text_passes == []
 
@@ -127,7 +127,9 @@ def test_resuming_with_other_prompts_stops_and_says_what_to_do(
 
 
 @pytest.mark.parametrize('epoch', [2, 3])
-def test_resumed_run_has_the_weights_of_the_unbroken_one(reference, resumed, epoch):
+def test_a_resumed_run_has_the_weights_of_the_uninterrupted_one(
+    reference, resumed, epoch
+):
     name = f'epoch_{epoch}.pth'
     found = resumed.checkpoint(name)['state_dict']
     expected = reference.run.checkpoint(name)['state_dict']
@@ -137,7 +139,7 @@ def test_resumed_run_has_the_weights_of_the_unbroken_one(reference, resumed, epo
     assert any('layers' in key for key in moved), 'nothing was trained'
 
 
-def test_resumed_run_has_the_gate_of_the_unbroken_one(reference, resumed):
+def test_a_resumed_run_has_the_gate_of_the_uninterrupted_one(reference, resumed):
     gates = {
         epoch: resumed.checkpoint(f'epoch_{epoch}.pth')['state_dict'][
             'decode_head.intervention.gate'
@@ -152,7 +154,7 @@ def test_resumed_run_has_the_gate_of_the_unbroken_one(reference, resumed):
         assert torch.equal(gate, state['decode_head.intervention.gate'])
 
 
-def test_resumed_run_has_the_optimiser_and_schedule_of_the_unbroken_one(
+def test_a_resumed_run_has_the_optimiser_and_schedule_of_the_uninterrupted_one(
     reference, resumed
 ):
     found = resumed.checkpoint('epoch_3.pth')
@@ -162,7 +164,9 @@ def test_resumed_run_has_the_optimiser_and_schedule_of_the_unbroken_one(
     assert found['meta']['iter'] == expected['meta']['iter']
 
 
-def test_resumed_run_has_the_losses_and_scores_of_the_unbroken_one(reference, resumed):
+def test_a_resumed_run_has_the_losses_and_scores_of_the_uninterrupted_one(
+    reference, resumed
+):
     expected = without_times(reference.run.scalars())[_ITERATIONS_PER_EPOCH + 1 :]
     found = without_times(resumed.scalars())
     assert len(found) == 2 * (_ITERATIONS_PER_EPOCH + 1)
@@ -171,11 +175,11 @@ def test_resumed_run_has_the_losses_and_scores_of_the_unbroken_one(reference, re
 
 
 @pytest.mark.parametrize('epoch', [2, 3])
-def test_run_resumed_with_the_config_of_its_work_folder_equals_the_unbroken_one(
+def test_resuming_with_the_config_in_the_work_folder_equals_the_uninterrupted_run(
     reference, resumed_with_dumped_config, epoch
 ):
     config, run = resumed_with_dumped_config
-    # The families of conditions stand in another order there than in training.
+    # The families of conditions have another order there than in training.
     prompts = Config.fromfile(
         config, import_custom_modules=False
     ).model.decode_head.dictionary.prompts

@@ -1,4 +1,4 @@
-"""The tools on a machine without network, and given a stranger's checkpoint."""
+"""The tools without network access, and with a checkpoint from a stranger."""
 
 import json
 import os
@@ -41,7 +41,7 @@ def bench(new_bench, drawn_sites):
 
 @pytest.fixture(scope='module')
 def outcomes(bench, drawn_sites, repo_root) -> dict[str, str]:
-    """Name of a command -> all it said; they share a process and have no network."""
+    """Name of a command -> its output; all share a process and have no network."""
     config = bench.folder / 'security.py'
     config.write_text(f'_base_ = [{str(repo_root / BASE)!r}]\n{SMALL}')
     hostile = bench.folder / 'hostile/epoch_1.pth'
@@ -66,7 +66,7 @@ def outcomes(bench, drawn_sites, repo_root) -> dict[str, str]:
             'predict.py', bench.folder / 'train/epoch_1.pth', image, '--out', out
         ),
         'hostile test.py': tool('test.py', config, hostile, '--work-dir', out),
-        # Which looks into the work folder.
+        # It reads the work folder.
         'hostile train.py --resume': [*train, str(hostile.parent), '--resume'],
         'hostile train.py load_from=': [
             *train,
@@ -95,7 +95,7 @@ def outcomes(bench, drawn_sites, repo_root) -> dict[str, str]:
 @pytest.mark.reliability(
     'security', 'a checkpoint that runs a command, given to every tool that reads one'
 )
-def test_every_tool_refuses_a_malicious_checkpoint_by_name(outcomes):
+def test_every_tool_refuses_a_malicious_checkpoint_and_names_it(outcomes):
     hostile = {n: said for n, said in outcomes.items() if n.startswith('hostile')}
     assert len(hostile) == 8
     for tool, said in hostile.items():
@@ -112,7 +112,7 @@ def test_every_tool_refuses_a_malicious_checkpoint_by_name(outcomes):
 @pytest.mark.reliability(
     'security', 'training with the built-in CLIP and prediction try no network access'
 )
-def test_nothing_is_asked_of_a_network(outcomes, bench):
+def test_training_and_prediction_try_no_network_access(outcomes, bench):
     masks = list((bench.folder / 'out').rglob('*.png'))
     assert (bench.folder / 'train/epoch_1.pth').is_file(), outcomes['train'][-2000:]
     assert masks, outcomes['predict']

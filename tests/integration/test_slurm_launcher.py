@@ -1,4 +1,4 @@
-"""Processes that srun starts on a machine without a GPU, by a real Slurm."""
+"""Processes that srun of a real Slurm starts on a machine without a GPU."""
 
 import subprocess
 from pathlib import Path
@@ -33,8 +33,8 @@ def words(bench, name):
     ]
 
 
-def test_two_jobs_of_two_processes_train_beside_each_other(bench):
-    """MMEngine's launcher calls CUDA, and gives both jobs port 29500."""
+def test_two_jobs_of_two_processes_train_at_the_same_time(bench):
+    """MMEngine's launcher would call CUDA, and give both jobs port 29500."""
     environment = dict(GPUS='2', GPUS_PER_NODE='0', CPUS_PER_TASK='1')
     jobs = []
     for name in ('first', 'second'):
@@ -53,7 +53,7 @@ def test_two_jobs_of_two_processes_train_beside_each_other(bench):
     logs = [(bench.folder / f'{n}.log').read_text() for n in ('first', 'second')]
     assert codes == [0, 0], '\n'.join(text[-3000:] for text in logs)
     for name in ('first', 'second'):
-        # What MMEngine calls the number of processes; its report is in the file alone.
+        # MMEngine's name for the number of processes; its report is only in the file.
         (log,) = (bench.folder / name).glob('*/*.log')
         report = log.read_text()
         assert 'Distributed training: True' in report

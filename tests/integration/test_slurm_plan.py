@@ -34,12 +34,12 @@ def plan(tmp_path, slurm, monkeypatch):  # noqa: F811
 
 
 def two_runs(plan):
-    """On the two sites."""
+    """One method on the two sites."""
     return plan.runs(['a'])
 
 
 def start_two_runs(plan, fresh=False):
-    """By a command of its own, until the first of them stands still."""
+    """Start two runs by a separate command, and wait until the first one hangs."""
     hang = plan.ask('hang')
     command = plan.start_command('slurm_engine', ['a'], fresh)
     plan.wait_until_hanging()
@@ -54,14 +54,16 @@ def wait_for(condition):
 
 
 def results(plan):
-    """Records by run, without what differs from one time to the next."""
+    """Records by run, without the values that differ each time."""
     return {
         record.key: (record.status, dict(record.metrics)['mDice_fg'], record.images)
         for record in plan.records()
     }
 
 
-def test_an_array_gives_the_records_of_the_local_engine(plan, tmp_path, monkeypatch):
+def test_a_job_array_gives_the_same_records_as_the_local_engine(
+    plan, tmp_path, monkeypatch
+):
     assert plan.slurm_engine(jobs=2).execute() == []
     local = tmp_path / 'local'
     local.mkdir()
@@ -72,29 +74,29 @@ def test_an_array_gives_the_records_of_the_local_engine(plan, tmp_path, monkeypa
     assert results(plan) == results(other)
     assert len(results(plan)) == 4
     jobs = SlurmJobs(plan.out).read()
-    # One job array: its number, and the tasks'.
+    # One job array: its number, and those of its tasks.
     assert len({job.partition('_')[0] for job in jobs.values()}) == 1
     assert sorted(job.partition('_')[2] for job in jobs.values()) == list('0123')
     assert '4 submitted now' in plan.said()
-    # A second time nothing is left to do.
+    # The second time nothing is left to do.
     assert plan.slurm_engine().execute() == []
     assert len(plan.notes('train from')) == 4
     assert '4 of 4 runs are finished, 0 already queued, 0 submitted now' in plan.said()
 
 
-def test_two_processes_a_run_meet_at_free_ports(plan):
-    """Two runs at a time by torchrun, whose default port is one for all."""
+def test_concurrent_runs_of_two_processes_each_use_free_ports(plan):
+    """Two concurrent runs by torchrun, whose default port is the same for all."""
     plan.ask('meet')
     assert (
         plan.slurm_engine(plan.runs(['a']), launcher='pytorch', jobs=2).execute() == []
     )
 
 
-def test_a_requeued_run_goes_on_from_its_checkpoint(plan):
+def test_a_requeued_run_resumes_from_its_checkpoint(plan):
     hang, command = start_two_runs(plan)
     holder = run_claim.holder_of(plan.out / 'a/s1/seed0')
     assert holder.job == SlurmJobs(plan.out).read()['a/s1/seed0']
-    # What Slurm sends before time is up, or when others go first.
+    # The signal that Slurm sends before the time limit, or before it requeues a job.
     os.kill(holder.pid, signal.SIGUSR2)
     wait_for(lambda: run_claim.holder_of(plan.out / 'a/s1/seed0') is None)
     hang.unlink()
@@ -107,7 +109,7 @@ def test_a_requeued_run_goes_on_from_its_checkpoint(plan):
     assert [record.status for record in plan.records()] == ['done'] * 2
 
 
-def test_a_failing_run_is_recorded_with_its_reason_and_tried_again(plan):
+def test_a_failing_run_is_recorded_with_its_reason_and_retried_at_the_next_call(plan):
     fail = plan.ask('fail', 'a/s1')
     (failure,) = plan.slurm_engine(two_runs(plan)).execute()
     assert str(failure.run) == 'a/s1/seed0'
@@ -120,8 +122,8 @@ def test_a_failing_run_is_recorded_with_its_reason_and_tried_again(plan):
     assert '1 of 2 runs are finished, 0 already queued, 1 submitted now' in plan.said()
 
 
-def test_the_command_may_leave_and_come_back(plan):
-    # Once as a user starts it.
+def test_the_command_can_be_stopped_and_started_again_while_jobs_continue(plan):
+    # In one test the command is started as a user does.
     hang, command = start_two_runs(plan, fresh=True)
     command.send_signal(signal.SIGTERM)
     assert command.wait(LIMIT_S) == 130
@@ -137,10 +139,12 @@ def test_the_command_may_leave_and_come_back(plan):
     assert len(plan.notes('train from 1')) == 2
 
 
-def test_a_queued_run_is_not_waited_for_with_other_settings_or_data(plan, monkeypatch):
+def test_a_run_that_is_queued_with_other_settings_or_data_is_an_error(
+    plan, monkeypatch
+):
     hang, command = start_two_runs(plan)
     job = SlurmJobs(plan.out).read()['a/s2/seed0']
-    # Else this test would wait as long as for a run that hangs.
+    # Otherwise this test would wait as long as for a run that hangs.
     monkeypatch.setattr(
         SlurmEngine, '_wait', lambda *_: pytest.fail('it is waited for')
     )
@@ -155,7 +159,7 @@ def test_a_queued_run_is_not_waited_for_with_other_settings_or_data(plan, monkey
     assert command.wait(LIMIT_S) == 0, (plan.folder / 'errors').read_text()
 
 
-def test_cancelled_runs_are_named_and_go_on_at_the_next_call(plan):
+def test_cancelled_runs_count_as_failures_and_resume_at_the_next_call(plan):
     hang, command = start_two_runs(plan)
     array = SlurmJobs(plan.out).read()['a/s1/seed0'].partition('_')[0]
     subprocess.run(['scancel', array], check=True)
@@ -166,7 +170,7 @@ def test_cancelled_runs_are_named_and_go_on_at_the_next_call(plan):
     assert plan.notes('a/s1/seed0 train')[1].startswith('a/s1/seed0 train from 3')
 
 
-def test_collect_gathers_what_jobs_brought_while_nobody_waited(plan):
+def test_plan_collect_gathers_records_of_jobs_that_no_command_waited_for(plan):
     hang, command = start_two_runs(plan)
     os.kill(command.pid, signal.SIGTERM)
     command.wait(LIMIT_S)
@@ -183,7 +187,7 @@ def test_collect_gathers_what_jobs_brought_while_nobody_waited(plan):
     assert not list(plan.out.glob('*/*/*/record.json'))
 
 
-def test_a_claim_of_a_job_that_is_over_blocks_nobody(plan):
+def test_the_claim_of_a_finished_job_does_not_block_a_run(plan):
     folder = plan.out / 'a/s1/seed0'
     folder.mkdir(parents=True)
     dead = dict(host='elsewhere', pid=1, job='4000000')

@@ -1,4 +1,4 @@
-"""Stock models of kinds that need care, with MCDRL: trained, validated, exported."""
+"""Unusual kinds of stock models with MCDRL: trained, validated, exported."""
 
 import importlib.util
 
@@ -57,7 +57,7 @@ def train(own_root, tmp_path, monkeypatch):
         cfg = Config.fromfile(config_path(f'mixing/{name}.py'))
         if model is not None:
             cfg.model = model
-        # As predicting at a native size needs it.
+        # Needed for predictions at native size.
         cfg.model.data_preprocessor.pop('size', None)
         cfg.model.data_preprocessor.size_divisor = 1
         cfg.mcdrl.clip = dict(model_name='mcdrl-tiny-rn', pretrained='builtin')
@@ -95,16 +95,16 @@ def stock(name):
 
 
 @pytest.mark.parametrize('name', ['DDRNet', 'OCRNet', 'BEiT'])
-def test_model_trains_validates_predicts_explains_and_exports(
+def test_a_stock_model_trains_validates_predicts_explains_and_exports(
     name, train, own_root, tmp_path
 ):
     model = stock(name)
-    if name == 'BEiT':  # as wide as a test can afford
+    if name == 'BEiT':  # narrow, to save time
         model.backbone.update(embed_dims=48, num_heads=4)
         model.neck.embed_dim = 48
         model.decode_head.update(in_channels=[48] * 4, channels=32)
         model.auxiliary_head.update(in_channels=48, channels=16)
-    if name == 'OCRNet':  # of each stage one module, and one block a branch
+    if name == 'OCRNet':  # one module in each stage, and one block in each branch
         for stage in model.backbone.extra.values():
             stage.update(num_modules=1, num_blocks=(1,) * stage.num_branches)
     config, checkpoint = train(model)
@@ -115,7 +115,7 @@ def test_model_trains_validates_predicts_explains_and_exports(
     loaded = load_segmentor(checkpoint, device='cpu')
     story = explain(loaded, image)
     assert story.lesion_probability['gate_1'].shape == (SIZE, SIZE)
-    # At gate 0 and 1 it is not the same: what is explained reaches the logits.
+    # Gates 0 and 1 give different maps: what is explained reaches the logits.
     shut, opened = (story.lesion_probability[f'gate_{g}'] for g in (0, 1))
     assert not np.array_equal(shut, opened)
     export_model(loaded, tmp_path / 'model.pt2', 'torch-export', (SIZE, SIZE))

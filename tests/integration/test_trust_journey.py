@@ -23,7 +23,7 @@ IMAGES = 24
 
 @pytest.fixture(scope='module')
 def journey(new_bench, tmp_path_factory):
-    """Every command once: its folder, checkpoints and what was printed."""
+    """Runs every command once; gives folders, checkpoints and outputs."""
     root = tmp_path_factory.mktemp('endosim') / 'sites'
     bench = new_bench('trust', root)
     lab = (sys.executable, '-m', 'mcdrl_lab')
@@ -50,10 +50,10 @@ def journey(new_bench, tmp_path_factory):
     images = root / HELD_OUT / 'images'
     check = bench.folder / 'site_check'
     run('check', *lab, 'site-check', calibrated, images, '--out', check)
-    # As python -m mcdrl_lab conformal writes it, whose records take a whole plan.
+    # As python -m mcdrl_lab conformal writes it, which needs records of a whole plan.
     threshold = bench.folder / 'threshold.json'
     promise = dict(threshold=0.05, level=0.3, risk='area', sites=OTHERS, seeds=[0])
-    # As a plan's records have it: predict would refuse that of another network.
+    # As in a plan's records: predict would refuse the threshold of another network.
     promise['model_hash'] = model_hash(with_mcdrl(Config.fromfile(config)).model)
     CONFORMAL.write(threshold, promise)
     out = bench.folder / 'results'
@@ -71,7 +71,7 @@ def meta_of(path) -> dict:
     return torch.load(path, weights_only=False)['meta']
 
 
-def test_training_leaves_statistics_of_its_training_sites_in_every_checkpoint(journey):
+def test_training_stores_statistics_of_its_training_sites_in_every_checkpoint(journey):
     paths = [journey.best, *journey.best.parent.glob('epoch_*.pth')]
     assert len(paths) == 3
     for path in paths:
@@ -92,7 +92,7 @@ def test_calibration_adds_a_temperature_and_keeps_the_rest(journey):
     assert f'test, {HELD_OUT}' in journey.said['calibrate']
 
 
-def test_site_check_compares_the_new_site_with_those_of_the_checkpoint(journey):
+def test_site_check_compares_the_new_site_with_the_training_sites(journey):
     assert 'compared with 4 training sites' in journey.said['check']
     page = (journey.check / 'site_check.html').read_text()
     for part in (*OTHERS, 'dark lighting', 'not a medical device'):

@@ -70,7 +70,7 @@ def sources(tmp_path_factory, repo_root) -> Path:
 
 @pytest.fixture(scope='module')
 def wheel(sources) -> Path:
-    """The wheel that comes out of the source archive."""
+    """The wheel that is built from the source archive."""
     run(sys.executable, '-c', BUILD_ARCHIVE, cwd=sources)
     (archive,) = sources.glob('dist/*.tar.gz')
     options = ('--no-deps', '--no-build-isolation', '--no-index', '-w', 'dist')
@@ -110,7 +110,7 @@ def python(request, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp('environment')
     python = borrowing_environment(folder)
     before = installed_versions(python)
-    # All that the wheel asks for is looked up, and none of it can be fetched.
+    # All requirements of the wheel are checked, and none of them can be downloaded.
     pip('--python', python, 'install', '--no-index', wheel, cwd=folder)
     after = installed_versions(python)
     name, version = wheel.name.split('-')[:2]
@@ -119,7 +119,7 @@ def python(request, tmp_path_factory) -> Path:
 
 
 def package_folder(python: Path) -> Path:
-    """Where an environment has the package; it is not imported."""
+    """Where the package is installed in an environment; it is not imported."""
     code = (
         'from importlib.util import find_spec; '
         f'print(find_spec({PACKAGE!r}).submodule_search_locations[0])'
@@ -153,14 +153,14 @@ def test_installing_adds_our_package_and_changes_no_other(python, repo_root):
     assert package_folder(python).parent.name == 'site-packages'
 
 
-def test_version_is_that_of_the_package(python):
+def test_the_installed_version_is_that_of_the_package(python):
     code = f'import importlib.metadata as m; print(m.version({PACKAGE!r}))'
     version = run(python, '-c', code, cwd=python.parent).strip()
     source = runpy.run_path(str(package_folder(python) / 'version.py'))
     assert version == source['__version__']
 
 
-def test_every_config_that_the_model_index_names_is_there(sources):
+def test_every_config_that_the_model_index_names_exists(sources):
     index = yaml.safe_load((sources / 'model-index.yml').read_text())
     files = [
         model['Config']
@@ -171,7 +171,7 @@ def test_every_config_that_the_model_index_names_is_there(sources):
     assert [file for file in files if not (sources / file).is_file()] == []
 
 
-def test_config_elsewhere_is_trained_and_tested_by_the_installed_tools(
+def test_a_config_outside_the_repository_is_trained_and_tested_by_installed_tools(
     python, tmp_path, drawn_sites
 ):
     config = tmp_path / 'mine.py'
@@ -199,7 +199,7 @@ def test_config_elsewhere_is_trained_and_tested_by_the_installed_tools(
     assert 'my_entry' in (tmp_path / 'work/mine.py').read_text()
 
 
-def test_the_module_that_mim_looks_into_is_the_plug_in(python):
+def test_the_first_top_level_module_is_the_plug_in_for_mim(python):
     code = (
         'import importlib.metadata as m; '
         "print(m.distribution('mcdrl-mmseg').read_text('top_level.txt').split())"
@@ -208,7 +208,7 @@ def test_the_module_that_mim_looks_into_is_the_plug_in(python):
     assert modules.strip() == "['mcdrl_mmseg', 'mcdrl_common', 'mcdrl_lab']"
 
 
-def test_mim_runs_any_tool(python, tmp_path):
+def test_mim_runs_a_tool_of_the_package(python, tmp_path):
     mim = python.parent / 'mim'
     if not mim.is_file():
         pytest.skip('no MIM in this environment: make test-wheel has it')

@@ -1,4 +1,4 @@
-"""Tells how far a training is, and makes it fail; configs of tests import it.
+"""Records the progress of a training and makes it fail; configs of tests import it.
 
 Every event adds a byte to the file that ``MCDRL_EVENTS`` names: a step begun, a
 checkpoint half written, wholly written, and in place, a validation begun. At event
@@ -24,12 +24,12 @@ _EVENTS = Path(os.environ['MCDRL_EVENTS'])
 _HOLD_AT = int(os.environ.get('MCDRL_HOLD_AT', 0))
 _FAULT = os.environ.get('MCDRL_FAULT', '')
 _FAULT_STEP = 4
-# Nobody may be left to end this process if the test itself is killed.
+# If the test itself is killed, nothing else may end this process.
 _LONGEST_HOLD_S = 600
 
 
 def event():
-    """Tell of it; wait if this is where the test wants the process."""
+    """Record an event; wait if the test wants to hold the process here."""
     with _EVENTS.open('ab') as file:
         file.write(b'.')
     if _EVENTS.stat().st_size == _HOLD_AT:
@@ -37,7 +37,7 @@ def event():
 
 
 class _HalfByHalf:
-    """A file that tells when half of its content is written."""
+    """A file that records when half and when all of its content is written."""
 
     def __init__(self, path, mode):
         self._file = open(path, mode)  # noqa: SIM115 (closed by __exit__)
@@ -65,13 +65,13 @@ atomic_backend.open = _HalfByHalf
 
 @HOOKS.register_module()
 class FaultHook(Hook):
-    """Tell of steps and validations; make the fault happen, once."""
+    """Record steps and validations; cause the fault, once."""
 
     priority = 'VERY_HIGH'
 
     def before_train_iter(self, runner, batch_idx, data_batch=None):
         event()
-        # Of a job that torchrun started again the second attempt is left alone.
+        # The second attempt of a job that torchrun has restarted is left alone.
         first = os.environ.get('TORCHELASTIC_RESTART_COUNT', '0') == '0'
         if _FAULT and first and runner.iter + 1 == _FAULT_STEP:
             _fail()

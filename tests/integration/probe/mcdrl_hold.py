@@ -11,7 +11,7 @@ _LIMIT_S = 1800
 
 @HOOKS.register_module()
 class HoldHook(Hook):
-    """Wait before an epoch for as long as a file is there.
+    """Wait before an epoch for as long as a file exists.
 
     Args:
         file: The file; ``.held`` is added to its name while a training waits.
@@ -27,7 +27,7 @@ class HoldHook(Hook):
     def before_train_epoch(self, runner):
         if runner.epoch != self.epochs or not runner.work_dir.endswith(self.work_dir):
             return
-        # Nobody may be left to end this process if the test itself is killed.
+        # If the test itself is killed, nothing else may end this process.
         end = time.monotonic() + _LIMIT_S
         while self.file.exists():
             Path(f'{self.file}.held').touch()

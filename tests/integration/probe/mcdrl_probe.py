@@ -1,7 +1,7 @@
 """Watches a run from inside; configs of the integration tests import it.
 
-Where the environment names a folder in ``MCDRL_PROBE_DIR`` it notes there every pass
-of a text tower, and lets a hook keep predictions and dictionaries.
+In the folder that ``MCDRL_PROBE_DIR`` names it records every pass of a text tower, and
+a hook keeps predictions and dictionaries.
 """
 
 import os
@@ -39,7 +39,7 @@ _count_text_passes()
 
 @HOOKS.register_module()
 class ProbeHook(Hook):
-    """Keep what tests compare; end the process as a power cut would, if told to.
+    """Keep what tests compare; on request, end the process as a power cut would.
 
     Args:
         kill_at_iter: Iteration, counted from 1, after which the process is killed.

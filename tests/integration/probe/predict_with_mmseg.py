@@ -1,4 +1,4 @@
-"""Predict with mmseg's own functions, as someone who only has a checkpoint.
+"""Predict with mmseg's own functions, as a user who only has a checkpoint.
 
 Usage: predict_with_mmseg.py CONFIG CHECKPOINT OUTPUT IMAGE...
 """

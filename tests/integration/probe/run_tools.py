@@ -1,8 +1,8 @@
-"""Runs tools in one process, which takes less time, and notes use of the network.
+"""Runs tools in one process, which takes less time, and records network access.
 
 Its argument is a JSON object of command lines by name. The last line that it prints is
-a JSON object of how each ended, with all that it said, and, as ``network``, the hosts
-that anything tried to reach: they are refused.
+a JSON object of the output of each, and, as ``network``, of the hosts that the tools
+tried to reach: all connections are refused.
 """
 
 import contextlib

@@ -26,7 +26,7 @@ _IMAGES = 4
 _ONE_CONFOUNDER = {name: float(name == 'reflection') for name in CONDITIONS}
 _NO_CONTRAST = {'decode_head.loss_contrast': None}
 
-# Sampling draws from a prior that leaves no choice: else the draws would differ.
+# Sampling draws from a prior that leaves no choice: otherwise the draws would differ.
 VARIANTS = {
     'attention': {},
     'attention without contrast': _NO_CONTRAST,
@@ -86,7 +86,7 @@ def build(config, variant):
 
 
 def batch():
-    """Four images; those of the second process are without lesion."""
+    """Four images; those of the second process have no lesion."""
     generator = torch.Generator().manual_seed(1)
     images = torch.randn(_IMAGES, 3, 64, 64, generator=generator)
     samples = []
@@ -116,7 +116,7 @@ def backward(model, images, samples):
 
 
 def compare(config, variant):
-    """Largest relative difference of a gradient, or what is wrong."""
+    """Largest relative difference of a gradient, or a message about what is wrong."""
     model = build(config, variant)
     joint = backward(copy.deepcopy(model), *batch())
     missing = [name for name, gradient in joint.items() if gradient is None]

@@ -1,4 +1,4 @@
-"""ZeRO, what is communicated, and batch norm shared on a CPU, seen by two processes.
+"""ZeRO, communication, and synchronised batch norm in two processes on a CPU.
 
 Usage, with torchrun's variables: train_in_processes.py CONFIG OUTPUT_FOLDER.
 Every rank writes what it found as JSON.
