@@ -18,7 +18,7 @@ def kvasir(make):
         make.pair(f'Kvasir-SEG/images/{name}.jpg', f'Kvasir-SEG/masks/{name}.jpg')
 
 
-def test_a_good_data_set_ends_with_0_and_says_what_was_checked(
+def test_a_good_data_set_ends_with_code_0_and_reports_what_was_checked(
     kvasir, download, out, capsys
 ):
     assert convert('kvasir-seg', download, '--out', out) == 0
@@ -29,7 +29,7 @@ def test_a_good_data_set_ends_with_0_and_says_what_was_checked(
     assert 'kvasir_seg: up to date' in capsys.readouterr().out
 
 
-def test_refused_data_end_with_1_and_skip_bad_with_0(
+def test_bad_files_end_with_code_1_and_with_skip_bad_with_0(
     kvasir, make, download, out, capsys
 ):
     make.image('Kvasir-SEG/images/c.jpg')
@@ -43,7 +43,9 @@ def test_refused_data_end_with_1_and_skip_bad_with_0(
     assert '1 bad files skipped' in shown.out
 
 
-def test_files_with_one_problem_share_a_line(make, download, out, capsys):
+def test_files_with_the_same_problem_share_one_line_of_the_output(
+    make, download, out, capsys
+):
     for number in range(7):
         make.image(f'images/{number}.jpg')
     make.pair('images/good.jpg', 'masks/good.png')
@@ -59,7 +61,7 @@ def test_files_with_one_problem_share_a_line(make, download, out, capsys):
     assert not shown.out
 
 
-def test_unusable_input_ends_with_2_and_one_line(tmp_path, out, capsys):
+def test_unusable_input_ends_with_a_one_line_error_and_code_2(tmp_path, out, capsys):
     assert convert('kvasir-seg', tmp_path / 'none.zip', '--out', out) == 2
     shown = capsys.readouterr().err
     assert shown.startswith('error: ')
@@ -67,7 +69,9 @@ def test_unusable_input_ends_with_2_and_one_line(tmp_path, out, capsys):
     assert shown.count('\n') == 1
 
 
-def test_an_archive_that_points_outside_ends_with_2(tmp_path, out, capsys):
+def test_an_archive_with_a_member_outside_its_folder_ends_with_code_2(
+    tmp_path, out, capsys
+):
     path = tmp_path / 'kvasir-seg.zip'
     with zipfile.ZipFile(path, 'w') as file:
         file.writestr('../../evil.jpg', b'x')
@@ -88,19 +92,23 @@ def test_an_archive_that_points_outside_ends_with_2(tmp_path, out, capsys):
         ['kvasir-seg', 'x', '--out', 'y', '--sites', 'kvasir_seg'],
     ],
 )
-def test_wrong_command_lines_end_with_2(words):
+def test_wrong_command_lines_end_with_code_2(words):
     with pytest.raises(SystemExit) as error:
         convert(*words)
     assert error.value.code == 2
 
 
-def test_unknown_sites_end_with_2_and_the_known_ones(download, out, capsys):
+def test_unknown_sites_end_with_code_2_and_a_list_of_the_known_ones(
+    download, out, capsys
+):
     assert convert('polypgen', download, '--out', out, '--sites', 'nowhere') == 2
     shown = capsys.readouterr().err
     assert "--sites ['nowhere']: expected some of ['polypgen_c1', " in shown
 
 
-def test_an_output_that_cannot_be_written_ends_with_2(kvasir, download, capsys):
+def test_an_output_folder_that_cannot_be_written_ends_with_code_2(
+    kvasir, download, capsys
+):
     assert convert('kvasir-seg', download, '--out', '/proc/nothing/out') == 2
     assert '/proc/nothing/out' in capsys.readouterr().err
 
@@ -118,13 +126,13 @@ def test_the_help_names_every_source(capsys):
 
 
 @pytest.mark.parametrize('source', [*PUBLISHED, 'coco', 'folder'])
-def test_sources_show_an_example_and_what_was_checked(source, capsys):
+def test_the_help_of_a_source_shows_an_example_and_what_was_checked(source, capsys):
     shown = help_of(capsys, source)
     assert f'Example: python -m mcdrl_lab convert {source} ' in shown
     assert 'What was checked:' in shown or source not in PUBLISHED
 
 
-def test_folder_takes_its_options(make, download, out, capsys):
+def test_the_folder_source_uses_its_options(make, download, out, capsys):
     make.pair('pics/x1_a.jpg', 'pics/x1_a_mask.png', values=(0, 3))
     make.image('normal/x2_b.jpg')
     options = [
@@ -141,7 +149,7 @@ def test_folder_takes_its_options(make, download, out, capsys):
 @pytest.mark.parametrize(
     'value', ['polyp', '256=polyp', 'x=polyp', '1=', '1,2=polyp', '1,2,=p']
 )
-def test_folder_explains_wrong_mask_values(value, download, out, capsys):
+def test_the_folder_source_explains_wrong_mask_values(value, download, out, capsys):
     options = ('--site', 'mine', '--out', out, '--mask-values', value)
     with pytest.raises(SystemExit) as ended:
         convert('folder', download, *options)
@@ -149,13 +157,13 @@ def test_folder_explains_wrong_mask_values(value, download, out, capsys):
     assert 'expected VALUE=CLASS' in capsys.readouterr().err
 
 
-def test_folder_explains_wrong_patterns(download, out, capsys):
+def test_the_folder_source_explains_invalid_patterns(download, out, capsys):
     options = ('--site', 'mine', '--out', out, '--patient-pattern', '(')
     assert convert('folder', download, *options) == 2
     assert "--patient-pattern '(' is not a regular" in capsys.readouterr().err
 
 
-def test_coco_takes_its_options(make, download, out, capsys):
+def test_the_coco_source_uses_its_options(make, download, out, capsys):
     make.image('pics/a.jpg')
     content = {
         'categories': [{'id': 3, 'name': 'polyp'}, {'id': 4, 'name': 'cyst'}],
@@ -175,7 +183,7 @@ def test_coco_takes_its_options(make, download, out, capsys):
     assert "'1': 'cyst'" in str(json.loads((out / 'mine/classes.json').read_text()))
 
 
-def test_patients_of_a_table_and_what_overwrite_drops(
+def test_patients_are_read_from_a_table_and_overwrite_reports_those_it_drops(
     three_pairs, make, download, out, tmp_path, capsys
 ):
     table = tmp_path / 'patients.csv'

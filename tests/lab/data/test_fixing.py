@@ -47,11 +47,11 @@ def test_good_pairs_are_copied_byte_for_byte(sites, fixed):
 
 
 @pytest.mark.parametrize('drawn_on', ['stored', 'turned'])
-def test_quarter_turn_is_undone_and_the_mask_follows_if_it_has_to(
+def test_a_quarter_turn_is_undone_and_the_mask_is_turned_only_if_needed(
     sites, fixed, draw, drawn_on
 ):
     picture, box = draw
-    # Orientation 6: to be turned by 90 degrees clockwise.
+    # Orientation 6: shown after a turn by 90 degrees clockwise.
     upright = np.rot90(np.asarray(picture('x')), -1)
     mask = box() if drawn_on == 'stored' else np.ascontiguousarray(np.rot90(box(), -1))
     sites.put('south', '1', picture('x'), mask)
@@ -63,7 +63,9 @@ def test_quarter_turn_is_undone_and_the_mask_follows_if_it_has_to(
     assert not verify(list_folder(done.folder), jobs=1).findings
 
 
-def test_turn_that_the_mask_does_not_tell_is_left_out(sites, fixed):
+def test_an_image_is_left_out_if_its_mask_does_not_show_whether_it_is_turned(
+    sites, fixed
+):
     turn(sites.image('south'), 3)
     done = fixed()
     assert 'does not show' in done.left_out['south/images/1.png']
@@ -82,7 +84,7 @@ def test_turn_that_the_mask_does_not_tell_is_left_out(sites, fixed):
     ],
     ids=['0 and 1', '16 bits', 'opaque channels'],
 )
-def test_mask_in_other_clothes_becomes_one_channel_of_0_and_255(
+def test_a_mask_in_another_encoding_becomes_one_channel_of_0_and_255(
     sites, fixed, draw, mask
 ):
     box = draw[1]
@@ -109,7 +111,9 @@ def test_palette_mask_of_class_indices_keeps_its_indices(sites, fixed, draw):
     assert json.loads(classes) == values
 
 
-def test_what_would_lose_something_is_left_out_with_its_partner(sites, fixed):
+def test_files_that_cannot_be_corrected_without_loss_are_left_out_in_pairs(
+    sites, fixed
+):
     Image.fromarray(np.full((9, 9), 255, np.uint8)).save(sites.mask('north'))
     sites.image('south').write_bytes(b'')
     Image.fromarray(np.full((48, 64), 77, np.uint8)).save(sites.mask('west'))
@@ -127,7 +131,7 @@ def test_what_would_lose_something_is_left_out_with_its_partner(sites, fixed):
     assert 'left out: west/images/2.png: missing mask' in summary(done)
 
 
-def test_of_a_copy_in_training_and_test_the_one_in_the_test_stays(sites, fixed):
+def test_an_image_in_both_training_and_test_is_kept_only_in_the_test(sites, fixed):
     shutil.copy(sites.image('south'), sites.image('west', '2'))
     done = fixed(list_config(sites.config()))
     assert list(done.left_out) == ['south/images/1.png']
@@ -135,7 +139,7 @@ def test_of_a_copy_in_training_and_test_the_one_in_the_test_stays(sites, fixed):
 
 
 @pytest.mark.parametrize('name', ['1 (2)', 'a = b', '1 (train)'])
-def test_copies_are_told_whatever_their_names_hold(sites, fixed, name):
+def test_copies_are_found_whatever_characters_their_names_contain(sites, fixed, name):
     for site in ('north', 'south'):
         shutil.copy(sites.image('west'), sites.image(site, name))
         shutil.copy(sites.mask('west'), sites.mask(site, name))
@@ -156,7 +160,7 @@ def test_index_rows_with_spaces_around_names_are_kept(sites, fixed):
     ]
 
 
-def test_what_the_index_lacks_is_said_to_remain(sites, fixed):
+def test_images_without_an_index_row_are_reported_as_remaining(sites, fixed):
     rows = ['site,image,patient', *(f'south,{n}.png,p{n}' for n in range(4))]
     (sites.root / 'index.csv').write_text('\n'.join(rows))
     done = fixed()
@@ -164,7 +168,7 @@ def test_what_the_index_lacks_is_said_to_remain(sites, fixed):
     assert 'remains: image without index row: south: 4.png' in summary(done)
 
 
-def test_index_keeps_the_rows_of_what_was_copied(sites, fixed):
+def test_the_index_of_the_copy_has_the_rows_of_the_copied_images(sites, fixed):
     names = [f'south/images/{n}.png' for n in range(5)]
     rows = [
         'site,image,sequence',
@@ -178,7 +182,7 @@ def test_index_keeps_the_rows_of_what_was_copied(sites, fixed):
     assert kept == {name: f'v{i}' for i, name in enumerate(names) if i != 1}
 
 
-def test_index_rows_that_name_images_shortly_are_kept_too(sites, fixed):
+def test_index_rows_with_short_image_names_are_kept(sites, fixed):
     sites.image('south').write_bytes(b'')
     rows = ['site;image;sequence', *(f'south;{n};v{n}' for n in range(5))]
     (sites.root / 'index.csv').write_text('\n'.join(rows), 'utf-16')
@@ -187,7 +191,7 @@ def test_index_rows_that_name_images_shortly_are_kept_too(sites, fixed):
     assert kept == {f'south/images/{n}.png': f'v{n}' for n in (0, 2, 3, 4)}
 
 
-def test_nothing_that_exists_is_written_to(sites, fixed, tmp_path):
+def test_existing_files_and_folders_are_not_changed(sites, fixed, tmp_path):
     before = {path: path.read_bytes() for path in sites.root.rglob('*.png')}
     turn(sites.image('south'), 6)
     before[sites.image('south')] = sites.image('south').read_bytes()
@@ -201,7 +205,7 @@ def test_nothing_that_exists_is_written_to(sites, fixed, tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == ['fixed', 'sites', 'there']
 
 
-def test_copy_that_fails_leaves_nothing_behind(sites, fixed, tmp_path, monkeypatch):
+def test_a_copy_that_fails_leaves_nothing_behind(sites, fixed, tmp_path, monkeypatch):
     def full(*_):
         raise OSError(28, 'No space left on device')
 

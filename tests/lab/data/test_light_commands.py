@@ -1,4 +1,4 @@
-"""Commands that need no network load none of the libraries of one."""
+"""Commands that need no neural network import none of its libraries."""
 
 import subprocess
 import sys
@@ -20,7 +20,7 @@ sys.exit(' '.join(sorted({HEAVY!r} & set(sys.modules))) or 0)
 
 @pytest.fixture
 def heavy_modules(tmp_path):
-    """Runs a command in a process of its own: what it loaded that it should not."""
+    """Runs a command in a process of its own; gives the heavy modules it imported."""
 
     def run(*words, workers=''):
         done = subprocess.run(
@@ -39,22 +39,24 @@ def _paths() -> str:
 
 
 @pytest.mark.parametrize('command', ['convert', 'verify', 'simulate', 'pretrain'])
-def test_help(heavy_modules, command):
+def test_the_help_imports_no_heavy_library(heavy_modules, command):
     assert heavy_modules(command, '--help') == ''
 
 
-def test_a_network_would_be_found(heavy_modules, tmp_path):
+def test_the_check_finds_a_heavy_library_that_is_imported(heavy_modules, tmp_path):
     (tmp_path / 'config.py').write_text('train_dataloader = dict(dataset=dict())')
     assert 'torch' in heavy_modules('verify', tmp_path / 'config.py', '--fast')
 
 
-def test_conversion(heavy_modules, three_pairs, download, out):
+def test_a_conversion_imports_no_heavy_library(
+    heavy_modules, three_pairs, download, out
+):
     words = ('folder', download, '--site', 'clinic', '--out', out)
     assert heavy_modules('convert', *words) == ''
     assert (out / 'clinic/images/a.jpg').is_file()
 
 
-def test_simulation_and_verification(heavy_modules, tmp_path):
+def test_simulation_and_verification_import_no_heavy_library(heavy_modules, tmp_path):
     # 160 files: enough for two processes that read.
     words = (tmp_path / 'endosim', '--images-per-site', 16, '--size', 32)
     assert heavy_modules('simulate', *words) == ''

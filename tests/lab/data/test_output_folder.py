@@ -29,7 +29,7 @@ def test_two_conversions_cannot_write_at_once(out):
         pass
 
 
-def test_an_output_folder_that_stays_empty_is_removed_unless_it_was_there(out):
+def test_an_output_folder_that_stays_empty_is_removed_unless_it_existed_before(out):
     with work_folder(out):
         assert out.is_dir()
     assert not out.exists()
@@ -39,7 +39,7 @@ def test_an_output_folder_that_stays_empty_is_removed_unless_it_was_there(out):
     assert out.is_dir()
 
 
-def test_what_a_killed_conversion_left_is_put_right(out):
+def test_leftovers_of_a_killed_conversion_are_cleaned_up(out):
     folder(out / '.converting-abc' / 'sites', half='x')
     folder(out / '.previous-a', image='a')
     folder(out / '.previous-b', image='old')
@@ -58,7 +58,7 @@ def test_an_unusable_output_folder_is_named(tmp_path):
         pass
 
 
-def test_a_folder_replaces_another_whole(tmp_path):
+def test_a_folder_replaces_another_one_completely(tmp_path):
     new = folder(tmp_path / 'new', b='2')
     target = folder(tmp_path / 'site', a='1')
     put_folder(new, target)
@@ -85,7 +85,7 @@ def test_text_is_written_only_if_it_changes(tmp_path):
     assert [path.name for path in target.parent.iterdir()] == ['a.json']
 
 
-def test_what_a_killed_writer_left_of_a_text_file_goes(tmp_path):
+def test_the_partial_text_file_of_a_killed_writer_is_removed(tmp_path):
     folder(tmp_path / 'reports', **{'.a.0a1b2c3d.partial.json': 'half'})
     assert put_text('whole', tmp_path / 'reports/a.json')
     assert [path.name for path in (tmp_path / 'reports').iterdir()] == ['a.json']

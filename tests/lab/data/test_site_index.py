@@ -22,7 +22,7 @@ def test_header_holds_the_columns_in_their_order():
     )
 
 
-def test_a_site_takes_the_place_of_its_rows_and_others_stay():
+def test_new_rows_of_a_site_replace_its_old_ones_and_other_sites_keep_theirs():
     old = [row('b', '1'), row('b', '2'), row('c', '3', patient='p')]
     merged = merge_rows(old, 'b', [row('b', '9')])
     assert merged == [row('b', '9'), row('c', '3', patient='p')]
@@ -46,7 +46,7 @@ def test_columns_that_the_user_added_are_kept():
         ('', 'columns .* are missing'),
     ],
 )
-def test_files_that_are_no_index_are_refused(tmp_path, text, message):
+def test_files_that_are_not_an_index_are_refused(tmp_path, text, message):
     path = tmp_path / 'index.csv'
     path.write_text(text)
     with pytest.raises(ConversionError, match=message):

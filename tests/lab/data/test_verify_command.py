@@ -8,7 +8,7 @@ from mcdrl_lab.commands import main
 
 @pytest.fixture
 def verify(tmp_path, monkeypatch):
-    """The command, from its words to its exit code."""
+    """Runs the command with some arguments; gives its exit code."""
     monkeypatch.setenv('MCDRL_CACHE_DIR', str(tmp_path / 'cache'))
 
     def start(*words):
@@ -17,7 +17,7 @@ def verify(tmp_path, monkeypatch):
     return start
 
 
-def test_exit_code_tells_good_from_bad_and_from_unusable(
+def test_the_exit_code_distinguishes_good_bad_and_unusable_data(
     sites, verify, tmp_path, capsys
 ):
     assert verify(sites.root) == 0
@@ -33,7 +33,7 @@ def test_exit_code_tells_good_from_bad_and_from_unusable(
     assert 'verify the config it writes' in error
 
 
-def test_config_is_verified_with_its_splits(sites, verify, tmp_path, capsys):
+def test_a_config_is_verified_with_its_splits(sites, verify, tmp_path, capsys):
     path = tmp_path / 'config.py'
     Config(sites.config()).dump(path)
     assert verify(path) == 0
@@ -42,7 +42,7 @@ def test_config_is_verified_with_its_splits(sites, verify, tmp_path, capsys):
     assert 'same file in two splits' in capsys.readouterr().out
 
 
-def test_what_a_config_allows_in_its_training_is_no_problem(
+def test_a_finding_that_the_config_allows_is_not_a_problem(
     sites, verify, tmp_path, capsys
 ):
     path = tmp_path / 'config.py'
@@ -57,7 +57,7 @@ def test_what_a_config_allows_in_its_training_is_no_problem(
     assert 'same file in two splits' in capsys.readouterr().out
 
 
-def test_json_holds_every_file(sites, verify, capsys):
+def test_the_json_output_lists_every_file(sites, verify, capsys):
     for number in range(3):
         sites.mask('south', f'{number}').unlink()
     assert verify(sites.root, '--json', '--show', 1) == 1
@@ -69,7 +69,7 @@ def test_json_holds_every_file(sites, verify, capsys):
     assert content['problems'] == 3
 
 
-def test_few_files_are_shown_and_the_rest_counted(sites, verify, capsys):
+def test_show_limits_the_listed_files_and_counts_the_rest(sites, verify, capsys):
     for number in range(3):
         sites.mask('south', f'{number}').unlink()
     verify(sites.root, '--show', 1)
@@ -78,7 +78,9 @@ def test_few_files_are_shown_and_the_rest_counted(sites, verify, capsys):
     assert 'south/images/2.png' not in shown
 
 
-def test_corrected_copy_is_told_of(sites, verify, tmp_path, capsys):
+def test_fix_reports_the_corrected_copy_and_refuses_an_existing_folder(
+    sites, verify, tmp_path, capsys
+):
     sites.mask('south').unlink()
     assert verify(sites.root, '--fix', tmp_path / 'fixed') == 1
     assert '14 images with their masks, 0 files corrected, 1 left out' in (

@@ -10,7 +10,7 @@ from mcdrl_lab.errors import ConversionError
 
 def test_all_images_of_all_sites_are_listed(sites):
     assert len(entries_of(sites.root)) == 15
-    # What verify warns of alone leaves no image out.
+    # A mere warning of verify leaves no image out.
     shutil.copy(sites.mask('west'), sites.mask('west', 'more'))
     assert len(entries_of(sites.root)) == 15
 
@@ -39,7 +39,7 @@ def add_namesake(sites):
 @pytest.mark.parametrize(
     'fault', [damage_classes, remove_mask, remove_images, add_namesake]
 )
-def test_what_would_be_left_out_is_named(sites, fault):
+def test_a_fault_that_would_leave_images_out_is_an_error_that_names_it(sites, fault):
     told = fault(sites)
     with pytest.raises(ConversionError) as refused:
         entries_of(sites.root)
@@ -48,7 +48,7 @@ def test_what_would_be_left_out_is_named(sites, fault):
 
 
 @pytest.mark.parametrize('command', ['references', 'crop-pairs', 'draw-conditions'])
-def test_no_command_leaves_a_site_out_without_a_word(sites, tmp_path, capsys, command):
+def test_no_command_leaves_a_site_out_silently(sites, tmp_path, capsys, command):
     sites.put('west', '2', mask=np.zeros((48, 64), np.uint8))
     out = [] if command == 'references' else [str(tmp_path / 'out')]
     held_out = ['--held-out', 'north'] if command == 'draw-conditions' else []

@@ -47,7 +47,7 @@ def report():
     return site_report(kvasir_seg.SOURCE, built, ['a.zip'], 9)
 
 
-def test_counts_add_up(report):
+def test_the_report_counts_files_pairs_problems_classes_and_sizes(report):
     assert report['counts'] == {
         'image files in the input': 9,
         'images found': 5,
@@ -84,7 +84,7 @@ def test_a_refused_report_has_no_config_entry(report):
     assert '## Problems (3)' in refused
 
 
-def test_only_groups_across_sites_are_reported_between_sites():
+def test_only_duplicate_groups_that_span_sites_are_reported_between_sites():
     fingerprints = {
         'a': {'a/1': Fingerprint('x', '00' * 32), 'a/2': Fingerprint('x', '00' * 32)},
         'b': {'b/1': Fingerprint('y', 'ff' * 32), 'b/2': Fingerprint('y', 'ff' * 32)},

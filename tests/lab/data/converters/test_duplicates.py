@@ -12,7 +12,7 @@ def bits(*positions):
     return np.packbits(array).tobytes().hex()
 
 
-def test_exact_copies_have_the_same_pixels_whatever_the_file(tmp_path):
+def test_exact_copies_have_the_same_pixels_whatever_the_file_format(tmp_path):
     image = scene(0)
     image.save(tmp_path / 'a.png')
     image.save(tmp_path / 'a.tif')
@@ -24,7 +24,7 @@ def test_exact_copies_have_the_same_pixels_whatever_the_file(tmp_path):
     assert exact_groups(fingerprints) == [['a.png', 'a.tif']]
 
 
-def test_one_pixel_makes_a_near_copy_of_an_exact_one():
+def test_one_changed_pixel_turns_an_exact_copy_into_a_near_copy():
     changed = scene(0)
     changed.putpixel((3, 3), (0, 0, 0))
     fingerprints = {'a': fingerprint(scene(0)), 'b': fingerprint(changed)}
@@ -32,7 +32,7 @@ def test_one_pixel_makes_a_near_copy_of_an_exact_one():
     assert near_groups(fingerprints) == [['a', 'b']]
 
 
-def test_near_copies_survive_scaling_brightness_and_jpeg(tmp_path):
+def test_near_copies_are_found_despite_scaling_brightness_and_jpeg(tmp_path):
     image = scene(0)
     image.resize((100, 70)).point(lambda v: int(v * 0.8)).save(
         tmp_path / 'a.jpg', quality=50
@@ -45,7 +45,7 @@ def test_near_copies_survive_scaling_brightness_and_jpeg(tmp_path):
     assert near_groups(fingerprints) == [['copy', 'original']]
 
 
-def test_near_copies_join_through_a_third_up_to_32_bits():
+def test_images_within_32_bits_of_each_other_are_chained_into_one_group():
     fingerprints = {
         'a': Fingerprint('1', bits(*range(100))),
         'b': Fingerprint('2', bits(*range(132))),
@@ -55,7 +55,7 @@ def test_near_copies_join_through_a_third_up_to_32_bits():
     assert near_groups(fingerprints) == [['a', 'b', 'c']]
 
 
-def test_groups_of_nothing_but_exact_copies_are_not_near():
+def test_groups_of_only_exact_copies_are_not_near_copies():
     fingerprints = {name: Fingerprint('same', bits(1)) for name in 'ab'}
     assert exact_groups(fingerprints) == [['a', 'b']]
     assert near_groups(fingerprints) == []

@@ -39,7 +39,7 @@ def test_lzw_compressed_tif_is_read(make, tmp_path):
 
 
 @pytest.mark.parametrize('name', ['a.jpg', 'a.png', 'a.tif'])
-def test_truncated_images_are_noticed(make, name):
+def test_truncated_images_are_refused(make, name):
     source = make.image(name)
     source.write_bytes(source.read_bytes()[:-40])
     with pytest.raises(FileProblem) as error:
@@ -48,32 +48,32 @@ def test_truncated_images_are_noticed(make, name):
 
 
 @pytest.mark.parametrize('content', [b'', b'not an image'])
-def test_files_that_are_no_image_are_noticed(download, content):
+def test_files_that_are_not_images_are_refused(download, content):
     path = download / 'a.jpg'
     path.write_bytes(content)
     with pytest.raises(FileProblem, match='unreadable image'):
         read_image(path)
 
 
-def test_endings_follow_the_content(make):
+def test_the_file_ending_follows_the_content(make):
     source = make.image('a.png')
     assert read_image(source.rename(source.with_suffix('.jpg'))).suffix == '.png'
 
 
-def test_deep_tif_is_refused_as_it_would_lose_bits(make):
+def test_a_16_bit_tif_is_refused_as_it_would_lose_bits(make):
     source = make.array('a.tif', np.arange(600, dtype=np.uint16).reshape(20, 30))
     with pytest.raises(FileProblem, match='8-bit'):
         read_image(source)
 
 
-def test_several_pages_are_refused(make, download):
+def test_images_with_several_pages_are_refused(make, download):
     page = Image.open(make.image('a.png'))
     page.save(download / 'pages.tif', save_all=True, append_images=[page])
     with pytest.raises(FileProblem, match='2 pages'):
         read_image(download / 'pages.tif')
 
 
-def test_images_that_readers_would_turn_are_refused(make):
+def test_images_with_an_exif_orientation_are_refused(make):
     exif = Image.Exif()
     exif[0x0112] = 6
     with pytest.raises(FileProblem, match='EXIF orientation 6'):
@@ -85,7 +85,7 @@ def test_other_formats_are_refused(make):
         read_image(make.image('a.gif'))
 
 
-def test_sixteen_bits_are_refused_as_verification_does(make, download):
+def test_a_16_bit_png_is_refused_as_in_verification(make, download):
     path = download / 'deep.png'
     cv2.imwrite(str(path), np.full((8, 8, 3), 60_000, np.uint16))
     with pytest.raises(FileProblem, match=r'unsupported image.*16 bits per channel'):

@@ -19,7 +19,7 @@ def zip_folder(folder, archive):
     return archive
 
 
-def test_folder_and_archive_give_the_same_paths(make, download, tmp_path):
+def test_a_folder_and_an_archive_give_the_same_paths(make, download, tmp_path):
     make.image('set/b.png')
     make.image('set/a b.JPG')
     archive = zip_folder(download, tmp_path / 'data.zip')
@@ -45,14 +45,16 @@ def test_hidden_files_and_mac_leftovers_are_left_out(make, download, tmp_path):
     assert names([download], tmp_path) == ['a.png']
 
 
-def test_several_inputs_keep_apart_by_their_names(make, download, tmp_path):
+def test_several_inputs_are_kept_apart_by_their_names(make, download, tmp_path):
     make.image('one/a.png')
     make.image('two/a.png')
     archive = zip_folder(download / 'two', tmp_path / 'two.v1.zip')
     assert names([download / 'one', archive], tmp_path) == ['one/a.png', 'two/a.png']
 
 
-def test_inputs_of_one_name_with_one_file_are_refused(make, download, tmp_path):
+def test_inputs_with_the_same_name_and_the_same_file_are_refused(
+    make, download, tmp_path
+):
     make.image('x/set/a.png')
     make.image('y/set/a.png')
     inputs = [download / 'x/set', download / 'y/set']
@@ -60,7 +62,9 @@ def test_inputs_of_one_name_with_one_file_are_refused(make, download, tmp_path):
         names(inputs, tmp_path)
 
 
-def test_folders_that_link_to_each_other_end(make, download, tmp_path):
+def test_folders_that_link_to_each_other_cause_no_endless_loop(
+    make, download, tmp_path
+):
     make.image('a/b.png')
     (download / 'a' / 'loop').symlink_to(download)
     (download / 'linked').symlink_to(download / 'a')
@@ -76,7 +80,7 @@ def test_linked_image_folders_are_read(make, download, tmp_path):
 
 
 @pytest.mark.parametrize('kind', ['missing', 'rar'])
-def test_unusable_inputs_say_what_to_do(tmp_path, kind):
+def test_errors_about_unusable_inputs_say_what_to_do(tmp_path, kind):
     path = tmp_path / 'data.rar'
     if kind == 'rar':
         path.write_bytes(b'Rar!\x1a\x07\x01\x00')
@@ -85,7 +89,7 @@ def test_unusable_inputs_say_what_to_do(tmp_path, kind):
         names([path], tmp_path)
 
 
-def test_names_that_are_no_utf8_can_be_written_into_a_report(download, tmp_path):
+def test_names_that_are_not_utf8_can_be_written_into_a_report(download, tmp_path):
     with open(bytes(download) + b'/caf\xe9.png', 'w'):
         pass
     (name,) = names([download], tmp_path)
@@ -95,5 +99,5 @@ def test_names_that_are_no_utf8_can_be_written_into_a_report(download, tmp_path)
 @pytest.mark.parametrize(
     ('name', 'expected'), [('a.JPG', True), ('b.tif', True), ('c.txt', False)]
 )
-def test_image_names_are_known_in_any_case(name, expected):
+def test_image_names_are_recognised_in_any_case(name, expected):
     assert is_image_name(name) is expected

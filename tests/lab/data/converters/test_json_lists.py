@@ -8,7 +8,7 @@ from mcdrl_lab.errors import ConversionError
 @pytest.mark.parametrize(
     'text', ['[1', '{"a": 2}', '[]', 'null', '[' * 100_000], ids=len
 )
-def test_lists_that_are_not_as_published_are_named_in_one_line(tmp_path, text):
+def test_lists_in_an_unexpected_form_end_with_a_one_line_error(tmp_path, text):
     path = tmp_path / 'list.json'
     path.write_text(text)
     with (
@@ -19,7 +19,7 @@ def test_lists_that_are_not_as_published_are_named_in_one_line(tmp_path, text):
     assert '\n' not in str(error.value)
 
 
-def test_byte_order_marks_are_read_over(tmp_path):
+def test_byte_order_marks_are_skipped(tmp_path):
     path = tmp_path / 'list.json'
     path.write_text('[1]', encoding='utf-8-sig')
     assert load(FileTree({'a': path}), 'a') == [1]

@@ -37,7 +37,7 @@ def test_bilevel_and_palette_masks_are_read(make, box_mask):
         assert np.array_equal(decoded.labels, box_mask // 255)
 
 
-def test_threshold_lies_above_127(make):
+def test_values_above_127_become_the_label(make):
     values = np.array([[0, 126, 127, 128, 254, 255]], np.uint8)
     decoded = decode(make.array('m.png', values), BinaryDecoding(label=3))
     assert decoded.labels.tolist() == [[0, 0, 0, 3, 3, 3]]
@@ -49,7 +49,7 @@ def test_threshold_lies_above_127(make):
     )
 
 
-def test_jpeg_ripple_in_an_empty_mask_is_no_lesion(make):
+def test_jpeg_ripple_in_an_empty_mask_does_not_become_a_lesion(make):
     values = np.zeros((48, 64), np.uint8)
     values[8:12, 8:12] = 20
     decoded = decode(make.array('m.jpg', values), BinaryDecoding())
@@ -66,14 +66,14 @@ def test_a_black_jpeg_mask_is_empty_without_a_note(make):
 
 
 @pytest.mark.parametrize('values', [(0, 1), (0, 100)])
-def test_a_mask_of_small_values_is_refused_not_emptied(make, values):
+def test_a_mask_with_only_small_values_is_refused_and_not_read_as_empty(make, values):
     with pytest.raises(FileProblem) as error:
         decode(make.mask('m.png', values=values), BinaryDecoding())
     assert error.value.kind == 'unexpected values'
     assert str(values[1]) in error.value.detail
 
 
-def test_jpeg_mask_of_middling_values_is_refused(make):
+def test_a_jpeg_mask_with_intermediate_values_is_refused(make):
     with pytest.raises(FileProblem, match='unexpected values'):
         decode(make.mask('m.jpg', values=(0, 100)), BinaryDecoding())
 
@@ -103,7 +103,7 @@ def test_sixteen_bit_masks_are_refused(make):
             decode(make.array('m.png', values), decoding)
 
 
-def test_label_values_are_looked_up(make):
+def test_label_values_are_mapped_to_their_classes(make):
     values = np.array([[0, 1, 4], [4, 9, 1]], np.uint8)
     decoding = LabelMapDecoding({0: 0, 1: 0, 4: 1, 9: 255})
     decoded = decode(make.array('m.png', values), decoding)
@@ -118,7 +118,7 @@ def test_indices_of_a_palette_mask_count_not_its_colours(make, download):
     assert decoded.labels.tolist() == [[0, 1], [1, 0]]
 
 
-def test_label_values_that_are_not_named_are_listed(make):
+def test_unnamed_label_values_are_refused_and_listed(make):
     values = np.array([[0, 1, 7, 200]], np.uint8)
     with pytest.raises(FileProblem, match=r'\[7, 200\]; expected \[0, 1\]'):
         decode(make.array('m.png', values), LabelMapDecoding({0: 0, 1: 1}))
@@ -129,7 +129,7 @@ def test_label_maps_as_jpeg_are_refused(make):
         decode(make.mask('m.jpg', values=(0, 4)), LabelMapDecoding({0: 0, 4: 1}))
 
 
-def test_of_a_gif_the_colours_count_as_its_indices_are_renumbered(download):
+def test_gif_masks_are_read_by_colour_as_their_indices_are_renumbered(download):
     image = Image.fromarray(np.array([[0, 0, 2, 2]], np.uint8)).convert('P')
     image.putpalette([0, 0, 0, 0, 255, 0, 255, 0, 0])
     image.save(download / 'm.gif')
@@ -159,7 +159,7 @@ def test_masks_of_another_size_are_refused_with_both_sizes(make):
     assert '48 x 64' in error.value.detail
 
 
-def test_truncated_masks_are_noticed_even_without_their_image(make):
+def test_truncated_masks_are_refused_even_without_their_image(make):
     path = make.mask('m.png')
     path.write_bytes(path.read_bytes()[:-30])
     with pytest.raises(FileProblem, match='unreadable mask'):
@@ -188,7 +188,7 @@ def test_areas_of_a_third_value_in_a_lossless_mask_are_refused(tmp_path):
         FileMask('m.png').decode(FileTree({'m.png': tmp_path / 'm.png'}), None)
 
 
-def test_an_area_of_a_third_value_makes_a_jpeg_mask_a_label_map(make):
+def test_a_jpeg_mask_with_an_area_of_a_third_value_is_refused(make):
     values = np.zeros((48, 64), np.uint8)
     values[8:24, 8:24], values[8:24, 32:48] = 128, 255
     path = make.array('m.jpg', values)
@@ -198,12 +198,12 @@ def test_an_area_of_a_third_value_makes_a_jpeg_mask_a_label_map(make):
 
 @pytest.fixture
 def coloured(tmp_path):
-    """Function from rows of colours to a FileMask's labels, read by three colours."""
+    """Function from rows of colours to the labels of a FileMask with three colours."""
     labels = {(0, 0, 0): 0, (255, 0, 0): 1, (0, 0, 128): IGNORED}
 
     def decode(rows, mode='RGB', name='m.png'):
         image = Image.fromarray(np.array(rows, np.uint8))
-        # A palette of its own: that of the web has no such blue.
+        # A palette of its own: the web palette lacks this blue.
         (image.quantize() if mode == 'P' else image.convert(mode)).save(tmp_path / name)
         mask = FileMask(name, ColourMapDecoding(labels))
         return mask.decode(FileTree({name: tmp_path / name}), None).labels.tolist()
@@ -218,7 +218,7 @@ def test_colours_stand_for_classes(coloured, mode):
 
 
 @pytest.mark.reliability('bad input', 'a colour mask: other colours, or by JPEG')
-def test_colours_that_are_not_named_are_told_as_the_option_takes_them(coloured):
+def test_unnamed_colours_are_reported_in_the_form_that_the_option_takes(coloured):
     with pytest.raises(
         FileProblem, match='1 unnamed colours, such as 254,0,0; expected 0,0,0 255,0,0'
     ):

@@ -16,7 +16,7 @@ def problems_of(outcome):
 
 @pytest.fixture
 def spoilt(make, download, three_pairs):
-    """The three good pairs, and every way of being bad at once."""
+    """The three good pairs, and files with every kind of problem."""
     make.image('images/no mask.jpg')
     make.mask('masks/no image.png')
     make.image('images/size.jpg')
@@ -54,7 +54,7 @@ SPOILT = {
 }
 
 
-def test_every_problem_is_named_and_nothing_of_the_site_written(
+def test_every_problem_is_named_and_nothing_of_the_site_is_written(
     clinic, spoilt, download, out, snapshot
 ):
     (outcome,) = pair_and_write(clinic(), [download], out)
@@ -73,7 +73,7 @@ def test_every_problem_is_named_and_nothing_of_the_site_written(
     assert '**Nothing was written.**' in text
 
 
-def test_skip_bad_writes_the_good_pairs_and_names_the_bad(
+def test_skip_bad_writes_the_good_pairs_and_names_the_bad_files(
     clinic, spoilt, download, out, snapshot
 ):
     (outcome,) = pair_and_write(clinic(), [download], out, Options(skip_bad=True))
@@ -90,7 +90,9 @@ def test_skip_bad_writes_the_good_pairs_and_names_the_bad(
     assert snapshot(out) == before
 
 
-def test_nothing_good_is_refused_even_with_skip_bad(clinic, make, download, out):
+def test_data_without_any_good_pair_are_refused_even_with_skip_bad(
+    clinic, make, download, out
+):
     make.image('images/a.jpg')
     make.mask('masks/b.png')
     (outcome,) = pair_and_write(clinic(), [download], out, Options(skip_bad=True))
@@ -116,7 +118,9 @@ def test_output_inside_the_input_is_refused(clinic, three_pairs, download):
     assert not (download / 'out').exists()
 
 
-def test_another_data_set_is_told_what_was_expected(clinic, make, download, out):
+def test_files_of_another_data_set_are_an_error_that_shows_the_expected_layout(
+    clinic, make, download, out
+):
     make.image('photos/a.jpg')
     with pytest.raises(ConversionError, match=r'images/NAME.jpg.*photos/a.jpg'):
         pair_and_write(clinic(), [download], out)
@@ -124,12 +128,14 @@ def test_another_data_set_is_told_what_was_expected(clinic, make, download, out)
 
 
 @pytest.mark.parametrize('name', ['', '../up', 'a/b', '.hidden', 'reports', 'a b'])
-def test_site_names_that_are_no_folder_names_are_refused(clinic, download, out, name):
+def test_site_names_that_are_not_valid_folder_names_are_refused(
+    clinic, download, out, name
+):
     with pytest.raises(ConversionError, match='--site'):
         pair_and_write(clinic(name), [download], out)
 
 
-def test_conversions_into_one_folder_wait_for_each_other(
+def test_a_second_conversion_into_the_same_folder_at_once_is_refused(
     clinic, three_pairs, download, out
 ):
     with work_folder(out), pytest.raises(ConversionError, match='another conversion'):

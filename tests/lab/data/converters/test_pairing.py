@@ -64,14 +64,14 @@ def test_missing_masks_and_images_are_all_named():
     }
 
 
-def test_two_masks_of_one_image_are_not_chosen_between():
+def test_two_masks_of_one_image_are_reported_as_ambiguous():
     (site,) = find('images/a.jpg', 'masks/a_mask.png', 'masks/a_mask.tif')
     assert pairs(site) == {}
     assert problems(site) == {('ambiguous', 'images/a.jpg')}
     assert 'a_mask.tif' in site.problems[0].detail
 
 
-def test_two_images_of_one_mask_are_not_chosen_between():
+def test_two_images_of_one_mask_are_reported_as_ambiguous():
     (site,) = find('images/a.jpg', 'images/a.png', 'masks/a_mask.png')
     assert problems(site) == {
         ('ambiguous', 'images/a.jpg'),
@@ -79,7 +79,7 @@ def test_two_images_of_one_mask_are_not_chosen_between():
     }
 
 
-def test_the_first_layout_of_a_site_that_has_images_counts():
+def test_the_first_layout_of_a_site_that_has_images_is_used():
     other = Layout('site', images=rf'tif/{KEY}{ENDING}', masks=rf'gt/{KEY}{ENDING}')
     both = ('images/a.jpg', 'masks/a_mask.png', 'tif/a.tif', 'gt/a.tif')
     (site,) = find(*both, layouts=(LAYOUT, other))
@@ -88,12 +88,12 @@ def test_the_first_layout_of_a_site_that_has_images_counts():
     assert pairs(site) == {'tif/a.tif': 'gt/a.tif'}
 
 
-def test_masks_alone_are_named_as_masks_without_image():
+def test_masks_without_any_image_are_named():
     (site,) = find('masks/a_mask.png')
     assert problems(site) == {('missing image', 'masks/a_mask.png')}
 
 
-def test_a_layout_without_masks_is_free_of_lesions():
+def test_images_of_a_layout_without_masks_get_empty_masks():
     layout = Layout(
         'normal',
         images=rf'neg/(?P<sequence>seq\d+)/{KEY}{ENDING}',

@@ -16,16 +16,16 @@ from mcdrl_lab.errors import ConversionError
     ('pattern', 'expected'),
     [('', ''), (r'case(\d+)_', '12'), (r'v\d', 'v3'), ('absent', None)],
 )
-def test_the_first_group_counts_else_the_whole_match(pattern, expected):
+def test_a_pattern_gives_its_first_group_or_else_the_whole_match(pattern, expected):
     assert PathRule('sequence', pattern).find('a/case12_v3.jpg') == expected
 
 
-def test_wrong_patterns_name_their_option():
+def test_the_error_about_an_invalid_pattern_names_its_option():
     with pytest.raises(ConversionError, match='--patient-pattern'):
         PathRule('patient', '(')
 
 
-def test_samples_get_their_groups_and_those_without_are_noted():
+def test_samples_get_sequence_and_patient_and_those_without_are_noted():
     site = FoundSite('s', ('polyp',))
     site.samples = [Sample(name, EmptyMask(), 'n') for name in ('p1/v2.jpg', 'x.jpg')]
     add_groups(
@@ -39,7 +39,7 @@ def test_samples_get_their_groups_and_those_without_are_noted():
 
 
 @pytest.mark.reliability('bad input', 'a pattern of patients that no path has')
-def test_a_pattern_that_is_found_nowhere_is_refused():
+def test_a_pattern_that_matches_no_path_is_refused():
     site = FoundSite('s', ('polyp',))
     site.samples = [Sample(name, EmptyMask(), 'n') for name in ('a.jpg', 'b.jpg')]
     with pytest.raises(ConversionError, match=r"--patient-pattern .* none of 2 .*'a"):
@@ -60,14 +60,14 @@ def listed(tmp_path):
     return make
 
 
-def test_an_index_of_the_input_tells_patients(listed):
+def test_patients_are_read_from_an_index_in_the_input(listed):
     site = listed('north,000.png,p1\nnorth,001,p2\n', 'images/000.png', 'x/001.png')
     assert [sample.patient for sample in site.samples] == ['p1', 'p2']
     assert site.problems == []
 
 
 @pytest.mark.reliability('bad input', 'leading zeros lost in an index of the input')
-def test_rows_and_images_that_do_not_find_each_other_are_problems(listed):
+def test_unmatched_images_are_problems_and_unmatched_index_rows_are_noted(listed):
     site = listed('north,0,p1\nnorth,001.png,p2\n', '000.png', '001.png')
     assert [sample.patient for sample in site.samples] == ['', 'p2']
     assert [(one.kind, one.file) for one in site.problems] == [
@@ -84,12 +84,12 @@ def test_an_index_of_another_site_is_a_problem(listed):
     assert "which lists ['nord'] instead" in problem.detail
 
 
-def test_names_that_several_images_share_cannot_be_looked_up(listed):
+def test_an_index_by_name_is_refused_if_several_images_share_a_name(listed):
     with pytest.raises(ConversionError, match='lists images by name, but several'):
         listed('north,000.png,p1\n', 'a/000.png', 'b/000.png')
 
 
-def test_a_pattern_comes_before_the_index(listed):
+def test_a_pattern_takes_precedence_over_the_index(listed):
     rule = PathRule('patient', r'p\d')
     site = listed('north,000.png,x\n', 'p7/000.png', patient=rule)
     assert [sample.patient for sample in site.samples] == ['p7']

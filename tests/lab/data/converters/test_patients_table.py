@@ -28,19 +28,19 @@ def patients(*sites):
 
 
 @pytest.mark.parametrize('entry', ['a.jpg', 'a', 'd/a.jpg', './d/a', 'd\\a.jpg'])
-def test_an_image_is_named_by_any_end_of_its_path(table, entry):
+def test_a_row_names_an_image_by_any_end_of_its_path(table, entry):
     site = found('x/d/a.jpg')
     table(f'{entry},p1').fill([site])
     assert patients(site) == {'x/d/a.jpg': 'p1'}
 
 
-def test_columns_and_delimiters_are_as_spreadsheets_write_them(table):
+def test_columns_in_any_order_and_semicolons_are_read(table):
     site = found('a.jpg')
     table('1970;p1;a.jpg', header='born;patient;image').fill([site])
     assert patients(site) == {'a.jpg': 'p1'}
 
 
-def test_what_is_named_nowhere_is_noted(table):
+def test_images_without_a_row_and_rows_without_an_image_are_noted(table):
     one, two = found('a.jpg', 'b.jpg'), found('c.jpg', site='south')
     table('a.jpg,p1', 'c.jpg,p2', 'gone.jpg,p3').fill([one, two])
     assert patients(one, two) == {'a.jpg': 'p1', 'b.jpg': 'old', 'c.jpg': 'p2'}
@@ -60,12 +60,12 @@ def test_what_is_named_nowhere_is_noted(table):
         (['b,p1', 'b,p2'], "'b' has patient 'p1' in one row and 'p2' in another"),
     ],
 )
-def test_what_leaves_a_patient_open_is_refused(table, rows, told):
+def test_ambiguous_and_contradictory_rows_are_refused(table, rows, told):
     with pytest.raises(ConversionError, match=told):
         table(*rows).fill([found('d/a.jpg', 'e/a.jpg')])
 
 
-def test_a_file_that_is_no_such_table_is_refused(table, tmp_path):
+def test_a_file_that_is_missing_or_not_a_patients_table_is_refused(table, tmp_path):
     with pytest.raises(ConversionError, match='needs the columns image and patient'):
         table('a,b', header='image,person')
     with pytest.raises(ConversionError, match=r'--patients .*gone\.csv: No such file'):

@@ -23,7 +23,9 @@ def with_box(colour, corner=(80, 10)):
         ((60, 130, 150), (80, 10), False),
     ],
 )
-def test_position_boxes_are_green_even_and_lower_left(colour, corner, expected):
+def test_a_position_box_is_green_uniform_and_at_the_lower_left(
+    colour, corner, expected
+):
     assert has_position_box(with_box(colour, corner)) is expected
 
 

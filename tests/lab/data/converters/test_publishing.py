@@ -20,7 +20,7 @@ def test_a_second_run_changes_nothing(clinic, three_pairs, download, out, snapsh
     assert all(path.stat().st_mtime_ns == time for path, time in times.items())
 
 
-def test_a_refused_report_goes_when_the_data_are_put_right(
+def test_the_report_of_a_refusal_is_removed_once_the_data_are_corrected(
     clinic, three_pairs, make, download, out, snapshot
 ):
     make.image('images/d.jpg')
@@ -73,7 +73,7 @@ def test_a_folder_that_no_converter_made_is_never_replaced(
 
 
 @pytest.mark.reliability('fault', 'a conversion of data killed')
-def test_a_conversion_killed_before_the_index_is_completed_by_the_next(
+def test_a_conversion_killed_before_it_writes_the_index_is_completed_by_the_next(
     clinic, three_pairs, download, out, snapshot, monkeypatch
 ):
     def killed(*args):
@@ -107,7 +107,7 @@ def test_other_sites_keep_their_rows_and_added_columns(
     assert read_index(out / 'index.csv') == merged
 
 
-def test_rows_that_the_user_changed_are_not_overwritten_unasked(
+def test_rows_that_the_user_changed_are_overwritten_only_on_request(
     clinic, three_pairs, download, out
 ):
     pair_and_write(clinic(), [download], out)
@@ -118,13 +118,13 @@ def test_rows_that_the_user_changed_are_not_overwritten_unasked(
         pair_and_write(clinic(), [download], out)
     assert (out / 'index.csv').read_text() == changed
     pair_and_write(clinic(), [download], out, Options(overwrite=True))
-    # The sequence, which no converter knows, stays.
+    # The sequence, which the converter does not know, is kept.
     kept = text.replace('masks/a.png,,', 'masks/a.png,s1,')
     assert (out / 'index.csv').read_text() == kept
 
 
 def fill_in(out, **values):
-    """Write into index.csv by hand: ``a='p1'`` is the patient of images/a.jpg."""
+    """Edit index.csv like a user: ``a='p1'`` is the patient of images/a.jpg."""
     rows = read_index(out / 'index.csv')
     for row in rows:
         row['patient'] = values.get(row['image'].rpartition('/')[2][0], '')
@@ -139,7 +139,7 @@ def patients(out):
     return {row['image'].rpartition('/')[2][0]: row['patient'] for row in rows}
 
 
-def test_patients_filled_in_by_hand_stay_where_images_stay(
+def test_patients_filled_in_by_hand_are_kept_for_unchanged_images(
     clinic, three_pairs, make, download, out
 ):
     pair_and_write(clinic(), [download], out)
@@ -158,7 +158,9 @@ def test_patients_filled_in_by_hand_stay_where_images_stay(
     ]
 
 
-def test_what_a_removed_image_said_is_named(clinic, three_pairs, download, out, capsys):
+def test_the_patient_of_a_removed_image_is_reported(
+    clinic, three_pairs, download, out, capsys
+):
     pair_and_write(clinic(), [download], out)
     fill_in(out, c='p3')
     (download / 'images/c.tif').unlink()
@@ -168,7 +170,7 @@ def test_what_a_removed_image_said_is_named(clinic, three_pairs, download, out, 
     assert outcome.dropped == ['patient of 1 images: clinic/images/c.png (p3)']
 
 
-def test_images_at_two_sites_are_reported_whatever_the_order(
+def test_images_at_two_sites_are_reported_in_any_order_of_conversion(
     clinic, three_pairs, download, out, snapshot
 ):
     pair_and_write(clinic('one'), [download], out)
@@ -184,7 +186,7 @@ def test_images_at_two_sites_are_reported_whatever_the_order(
     assert snapshot(out) == before
 
 
-def test_a_broken_index_stops_before_anything_is_written(
+def test_a_broken_index_stops_a_conversion_before_anything_is_written(
     clinic, three_pairs, download, out, snapshot
 ):
     out.mkdir()

@@ -21,12 +21,12 @@ def test_polygons_are_filled():
     assert notes == ()
 
 
-def test_one_polygon_may_lack_the_list_around_it():
+def test_a_flat_list_of_coordinates_is_one_polygon():
     labels, _ = draw_regions([Region(1, SQUARE[0])], SIZE)
     assert np.array_equal(labels, square())
 
 
-def test_polygons_of_one_lesion_in_parts_are_all_filled():
+def test_all_parts_of_one_lesion_are_filled():
     parts = [*SQUARE, [6, 5, 8, 5, 8, 6, 6, 6]]
     labels, _ = draw_regions([Region(1, parts)], SIZE)
     expected = square()
@@ -94,7 +94,7 @@ def test_a_triangle_over_the_border_keeps_the_slope_of_its_edges():
     assert notes == (('clipped outline', '1 extend beyond the image'),)
 
 
-def test_random_polygons_over_the_border_agree_with_the_whole_canvas():
+def test_random_polygons_over_the_border_agree_with_a_larger_canvas():
     rng = np.random.default_rng(0)
     for _ in range(200):
         points = rng.uniform(-29, 59, (rng.integers(3, 9), 2))
@@ -102,7 +102,7 @@ def test_random_polygons_over_the_border_agree_with_the_whole_canvas():
         moved = [(points + 30).ravel().tolist()]
         canvas = coco_mask.decode(coco_mask.frPyObjects(moved, 90, 90))[..., 0]
         differing = labels != canvas[30:60, 30:60]
-        # pycocotools rounds corners to a fifth of a pixel, those below 0 upwards.
+        # pycocotools rounds corners to a fifth of a pixel, and those below 0 upwards.
         assert not (differing & ~_edges(points)).any()
 
 
@@ -120,8 +120,8 @@ def _edges(points) -> np.ndarray:
 
 
 @pytest.mark.parametrize('far', [1e3, 1e9, 1e15])
-def test_far_corners_keep_the_slope_of_their_edges_too(far):
-    # The diagonal y = x from far away to far away, and all that lies above it.
+def test_edges_to_far_corners_keep_their_slope(far):
+    # A triangle from far away: all pixels above the diagonal y = x.
     triangle = [[-far, -far, far, far, far, -far]]
     labels, _ = draw_regions([Region(1, triangle)], (20, 20))
     above, below = np.triu_indices(20, 1), np.tril_indices(20, -1)
@@ -172,7 +172,7 @@ def test_outlines_that_cannot_be_drawn_are_refused(segmentation, kind):
     assert error.value.kind == kind
 
 
-def test_no_outline_is_an_empty_mask():
+def test_an_image_without_outlines_gets_an_empty_mask():
     labels, notes = draw_regions([], SIZE)
     assert not labels.any()
     assert notes == ()

@@ -38,7 +38,7 @@ def test_pairs_are_written_in_the_common_layout(
     assert not read_mask(out / 'clinic/masks/c.png').any()
 
 
-def test_the_index_tells_what_is_known_of_each_image(
+def test_the_index_lists_what_is_known_about_each_image(
     clinic, three_pairs, download, out
 ):
     pair_and_write(clinic(), [download], out)
@@ -101,7 +101,7 @@ def test_soft_edges_and_rgb_masks_are_used_and_reported(
     ]
 
 
-def test_jpeg_masks_of_zeros_and_ones_are_refused_where_no_jpeg_shows_a_lesion(
+def test_jpeg_masks_of_zeros_and_ones_are_refused_if_no_jpeg_shows_a_lesion(
     clinic, make, download, out
 ):
     for name in 'ab':
@@ -121,7 +121,7 @@ def test_jpeg_masks_of_zeros_and_ones_are_refused_where_no_jpeg_shows_a_lesion(
     assert written == ['c.jpg', 'c.png']
 
 
-def test_ripple_in_a_jpeg_mask_is_empty_beside_one_with_a_lesion(
+def test_ripple_in_a_jpeg_mask_is_read_as_empty_if_another_shows_a_lesion(
     clinic, make, download, out
 ):
     make.pair('images/a.jpg', 'masks/a.jpg', values=(0, 20))
@@ -135,7 +135,7 @@ def test_ripple_in_a_jpeg_mask_is_empty_beside_one_with_a_lesion(
     assert shares[0] == 0 < shares[1]
 
 
-def test_wrong_endings_are_put_right_and_reported(clinic, make, download, out):
+def test_wrong_file_endings_are_corrected_and_reported(clinic, make, download, out):
     make.pair('images/a.png', 'masks/a.png')
     (download / 'images/a.png').rename(download / 'images/a.jpg')
     (outcome,) = pair_and_write(clinic(), [download], out)
@@ -181,8 +181,10 @@ def test_several_classes_become_index_masks_with_a_classes_file(
     ) in outcome.report_file.read_text()
 
 
-def test_an_index_of_several_colours_is_told(clinic, make, download, out, capsys):
-    """As where a program gives each file a palette of its own."""
+def test_a_palette_index_with_different_colours_is_reported(
+    clinic, make, download, out, capsys
+):
+    """Some programs give each file a palette of its own."""
     palettes = dict(
         a=[0, 0, 0, 255, 0, 0], b=[0, 0, 0, 0, 255, 0], c=[0, 0, 0, 255, 0, 0]
     )

@@ -10,7 +10,7 @@ def by_stem(*paths):
     return {path: path.rpartition('/')[2].rpartition('.')[0] for path in paths}
 
 
-def test_names_without_clash_stay():
+def test_names_without_a_clash_stay_unchanged():
     wanted = by_stem('images/a.jpg', 'images/b-1.2.jpg')
     assert unique_names(wanted) == wanted
 
@@ -24,18 +24,18 @@ def test_names_in_two_folders_get_the_nearest_folder_that_tells_them_apart():
     }
 
 
-def test_names_that_differ_in_case_or_ending_alone_get_a_digest():
+def test_names_that_differ_only_in_case_or_ending_get_a_digest():
     names = unique_names(by_stem('a.jpg', 'A.jpg', 'a.png'))
     assert len({name.lower() for name in names.values()}) == 3
     assert all(name.lower().startswith('a-') for name in names.values())
 
 
-def test_a_name_made_longer_does_not_take_that_of_another():
+def test_an_extended_name_does_not_clash_with_that_of_another_image():
     names = unique_names(by_stem('x/1.jpg', 'y/1.jpg', 'x_1.jpg'))
     assert len(set(names.values())) == 3
 
 
-def test_spaces_and_signs_are_replaced():
+def test_spaces_and_special_characters_are_replaced():
     assert clean('polyp 3 (left)/b') == 'polyp_3_left_b'
     assert clean('..hidden') == 'hidden'
     assert clean('///') == '_'

@@ -9,7 +9,7 @@ from PIL import Image
 from mcdrl_lab.data.converters.pair_and_write import Options, pair_and_write
 from mcdrl_lab.data.site_index import read_index
 
-# Real images taken of each site.
+# Number of real images used of each site.
 A_SITE = 8
 
 

@@ -82,7 +82,7 @@ def test_outlined_lesions_become_index_masks(group, download, out, read_mask, bo
     ]
 
 
-def test_indices_keep_the_order_that_configs_name(group, download, out):
+def test_class_indices_have_the_order_in_the_configs(group, download, out):
     group('g', [('p', 'v', 'i')], [annotation('i', 'l-red')])
     (outcome,) = pair_and_write(bm_broncholc.SOURCE, [download], out)
     assert outcome.report['mask_values'] == {
@@ -120,7 +120,7 @@ def test_an_outline_of_two_points_is_refused(group, download, out):
     assert [p['kind'] for p in outcome.report['problems']] == ['bad annotation']
 
 
-def test_labels_that_were_not_published_are_refused(group, download, out):
+def test_unknown_labels_are_refused(group, download, out):
     labels = [*LABELS, dict(id='x', name='Foreign body')]
     group('g', [('p', 'v', 'i')], [], labels=labels)
     with pytest.raises(ConversionError, match='Foreign body'):
@@ -128,7 +128,7 @@ def test_labels_that_were_not_published_are_refused(group, download, out):
 
 
 @pytest.mark.parametrize('name', ['objects', 'labels', 'annotation'])
-def test_lists_that_are_not_as_published_are_named(group, make, download, out, name):
+def test_lists_in_an_unexpected_form_are_named(group, make, download, out, name):
     group('g', [('p', 'v', 'i')], [annotation('i', 'l-tumor')])
     (make.root / f'g/{name}.json').write_text('[{"wrong": 1}]')
     with pytest.raises(

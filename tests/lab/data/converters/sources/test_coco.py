@@ -90,7 +90,7 @@ def test_an_annotation_of_an_unlisted_category_is_named(make, write, download, o
     assert not (out / 's').exists()
 
 
-def test_categories_become_indices_in_the_order_asked_for(
+def test_categories_become_indices_in_the_requested_order(
     make, write, download, out, read_mask
 ):
     make.image('a.jpg')
@@ -150,7 +150,7 @@ def test_images_are_found_by_the_ends_of_their_paths(make, write, download, out)
         'x 1.PNG',
     ],
 )
-def test_images_are_found_by_name_where_paths_do_not_agree(
+def test_images_are_found_by_name_if_paths_do_not_match(
     make, write, download, out, listed
 ):
     make.image('sub/x 1.png')
@@ -167,14 +167,14 @@ def test_images_are_found_by_name_where_paths_do_not_agree(
 
 
 @pytest.mark.reliability('silent', 'COCO with letters composed otherwise')
-def test_composed_and_decomposed_letters_are_the_same(make, write, download, out):
+def test_composed_and_decomposed_letters_count_as_equal(make, write, download, out):
     make.image('Ko\u0308ln.png')
     write(images=[image(1, 'K\u00f6ln.png')], annotations=[outline(1)])
     assert pair_and_write(source(), [download], out)[0].state == 'written'
 
 
 @pytest.mark.reliability('silent', 'COCO with names that several images have')
-def test_names_that_several_images_have_are_refused_with_all_of_them(
+def test_a_name_that_several_images_share_is_refused_with_all_of_them(
     make, write, download, out
 ):
     for folder in ('a', 'b'):
@@ -187,7 +187,7 @@ def test_names_that_several_images_have_are_refused_with_all_of_them(
 
 
 @pytest.mark.parametrize('size', [(None, None), (0, 0)])
-def test_sizes_that_a_list_leaves_open_are_the_images(
+def test_sizes_missing_in_a_list_are_taken_from_the_images(
     make, write, download, out, size, read_mask, box_mask
 ):
     make.image('a.jpg')
@@ -206,7 +206,7 @@ def test_annotations_without_category_are_named(make, write, download, out):
         pair_and_write(source(), [download], out)
 
 
-def test_images_folder_tells_equal_names_apart(make, write, download, out):
+def test_the_images_folder_resolves_equal_names(make, write, download, out):
     for folder in ('train', 'val'):
         make.image(f'{folder}/1.jpg')
     write(images=[image(1, '1.jpg')], annotations=[outline(1)])
@@ -275,7 +275,9 @@ def test_lists_that_are_not_coco_are_named(
     assert not out.exists()
 
 
-def test_annotation_files_must_be_told_apart(make, write, download, out):
+def test_several_annotation_files_must_be_named_unambiguously(
+    make, write, download, out
+):
     for name in ('a', 'b'):
         write(f'{name}/ann.json', images=[], annotations=[])
     with pytest.raises(ConversionError, match='name the annotation files'):
@@ -287,7 +289,7 @@ def test_annotation_files_must_be_told_apart(make, write, download, out):
 
 
 @pytest.mark.parametrize('options', [{}, dict(annotations=('a.json',))])
-def test_labelmes_files_are_known_and_the_way_to_coco_is_named(
+def test_labelme_files_are_recognised_and_the_conversion_to_coco_is_named(
     make, download, out, options
 ):
     for name in 'ab':

@@ -22,7 +22,7 @@ CVC_FRAMES = {1: '01', 25: '01', 26: '02', 205: '10', 206: '11', 591: '28', 612:
         ('', 'tif'),
     ],
 )
-def test_cvc_clinicdb_with_sequences_by_frame(
+def test_cvc_clinicdb_sequences_follow_from_the_frame_numbers(
     make, converted, out, read_mask, box_mask, folder, ending
 ):
     for frame in CVC_FRAMES:
@@ -39,14 +39,14 @@ def test_cvc_clinicdb_with_sequences_by_frame(
     assert np.array_equal(read_mask(out / first['mask']), box_mask)
 
 
-def test_cvc_clinicdb_takes_png_where_tif_is_there_too(make, converted):
+def test_cvc_clinicdb_prefers_png_to_tif(make, converted):
     for kind in ('PNG', 'TIF'):
         ending = kind.lower()
         make.pair(f'{kind}/Original/7.{ending}', f'{kind}/Ground Truth/7.{ending}')
     assert list(converted(cvc_clinicdb.SOURCE)) == ['PNG/Original/7.png']
 
 
-def test_cvc_clinicdb_sequences_come_from_metadata_where_it_is_there(make, converted):
+def test_cvc_clinicdb_sequences_come_from_the_metadata_if_it_exists(make, converted):
     for frame in (1, 2):
         make.pair(f'PNG/Original/{frame}.png', f'PNG/Ground Truth/{frame}.png')
     (make.root / 'metadata.csv').write_text(

@@ -8,7 +8,7 @@ def column(rows, name):
     return [row[name] for row in rows.values()]
 
 
-def test_endotect_as_segmented_images_of_hyperkvasir(make, converted):
+def test_endotect_reads_the_segmented_images_of_hyperkvasir(make, converted):
     make.pair('segmented-images/images/0a-1.jpg', 'segmented-images/masks/0a-1.jpg')
     (make.root / 'segmented-images/bounding-boxes.json').write_text('{}')
     assert column(converted(endotect.SOURCE), 'image') == [
@@ -16,12 +16,14 @@ def test_endotect_as_segmented_images_of_hyperkvasir(make, converted):
     ]
 
 
-def test_endotect_test_data_with_png_masks(make, converted):
+def test_endotect_reads_test_data_with_png_masks(make, converted):
     make.pair('test/images/0a-1.jpg', 'test/masks/0a-1.png')
     assert len(converted(endotect.SOURCE)) == 1
 
 
-def test_real_images_survive_jpeg_masks(real_rows, place, download, out, check_real):
+def test_real_masks_stored_as_jpeg_are_recovered_exactly(
+    real_rows, place, download, out, check_real
+):
     rows = real_rows['endotect_kvasir']
     for row in rows:
         name = PurePosixPath(row['source_image']).stem

@@ -14,7 +14,9 @@ def column(rows, name):
         ('images/', 'masks/'),
     ],
 )
-def test_etis_with_its_masks_named_p(make, converted, image, mask):
+def test_etis_larib_pairs_images_with_masks_with_or_without_a_leading_p(
+    make, converted, image, mask
+):
     for frame in (2, 10, 196):
         make.pair(f'{image}{frame}.tif', f'{mask}{frame}.tif', mode='RGB')
     assert sorted(column(converted(etis_larib.SOURCE), 'image')) == [

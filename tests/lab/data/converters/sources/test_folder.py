@@ -16,7 +16,7 @@ def rows(options, download, out):
     return read_index(out / 'index.csv')
 
 
-def test_subfolders_are_paired_with_subfolders(make, download, out):
+def test_subfolders_are_paired_with_subfolders_of_the_same_name(make, download, out):
     make.pair('top/images/p1/a.jpg', 'top/masks/p1/a.png')
     make.pair('top/images/p2/a.jpg', 'top/masks/p2/a.png')
     found = rows(FolderOptions('s'), download, out)
@@ -40,7 +40,7 @@ def test_images_and_masks_in_one_folder_need_a_suffix():
         folder_source(FolderOptions('s', images='data/', masks='data'))
 
 
-def test_folder_names_are_no_patterns(make, download, out):
+def test_folder_names_are_not_patterns(make, download, out):
     make.pair('img (1)/a.jpg', 'gt+/a.png')
     options = FolderOptions('s', images='img (1)', masks='gt+')
     assert len(rows(options, download, out)) == 1
@@ -57,7 +57,7 @@ def test_sequence_and_patient_come_from_the_paths(make, download, out):
     assert (row['sequence'], row['patient']) == ('v2', 'p7')
 
 
-def test_an_index_in_the_input_tells_patients_or_stops_the_conversion(
+def test_an_index_in_the_input_gives_patients_or_stops_the_conversion(
     make, download, out
 ):
     for name in ('000', '001'):
@@ -89,7 +89,7 @@ def test_two_values_may_stand_for_one_class(make, download, out):
     assert float(row['foreground']) == 1
 
 
-def test_mask_values_without_lesion_are_refused():
+def test_mask_values_without_a_lesion_class_are_refused():
     with pytest.raises(ConversionError, match='--mask-values'):
         folder_source(FolderOptions('s', mask_values={1: 'background', 2: 'ignore'}))
 
@@ -97,12 +97,12 @@ def test_mask_values_without_lesion_are_refused():
 @pytest.mark.parametrize(
     'values', [{0: 'normal', 1: 'polyp'}, {(0, 0, 0): 'bg', (255, 0, 0): 'polyp'}]
 )
-def test_a_background_of_another_name_is_not_taken_for_a_lesion(values):
+def test_a_background_under_another_name_is_refused(values):
     with pytest.raises(ConversionError, match="call it 'background'"):
         folder_source(FolderOptions('s', mask_values=values))
 
 
-def test_gif_masks_are_read_and_gif_images_named(make, download, out):
+def test_gif_masks_are_read_and_gif_images_are_refused(make, download, out):
     make.pair('images/a.jpg', 'masks/a.gif')
     assert rows(FolderOptions('s'), download, out)[0]['classes'] == 'lesion'
     make.pair('images/b.gif', 'masks/b.gif')
@@ -111,7 +111,7 @@ def test_gif_masks_are_read_and_gif_images_named(make, download, out):
     assert problems == [('unsupported image', 'images/b.gif')]
 
 
-def test_classes_of_colours_come_in_the_order_given(make, download, out, read_mask):
+def test_classes_of_colours_have_the_given_order(make, download, out, read_mask):
     mask = np.zeros((24, 32, 3), np.uint8)
     mask[:4], mask[4:8] = [0, 0, 255], [255, 0, 0]
     make.pair('images/a.png', 'masks/a.png')
@@ -124,14 +124,14 @@ def test_classes_of_colours_come_in_the_order_given(make, download, out, read_ma
     assert read_mask(out / 's/masks/a.png')[0, 0] == 2
 
 
-def test_values_and_colours_are_not_mixed():
+def test_values_and_colours_cannot_be_mixed():
     values = {1: 'polyp', (0, 0, 255): 'ulcer'}
     with pytest.raises(ConversionError, match='give one of the two'):
         folder_source(FolderOptions('s', mask_values=values))
 
 
 @pytest.mark.parametrize('wrong', ['', '_seg'])
-def test_a_wrong_suffix_is_one_line_with_the_suffixes_that_are_there(
+def test_a_wrong_suffix_is_a_one_line_error_with_the_existing_suffixes(
     make, download, out, wrong
 ):
     for number in range(60):
@@ -148,7 +148,7 @@ def test_a_wrong_suffix_is_one_line_with_the_suffixes_that_are_there(
     assert not out.exists()
 
 
-def test_a_folder_of_masks_that_is_not_there_is_one_line(make, download, out):
+def test_a_missing_mask_folder_is_an_error_that_names_it(make, download, out):
     for number in range(3):
         make.pair(f'images/{number}.jpg', f'masks/{number}.png')
     source = folder_source(FolderOptions('s', masks='annotations'))
@@ -158,14 +158,14 @@ def test_a_folder_of_masks_that_is_not_there_is_one_line(make, download, out):
 
 
 @pytest.mark.parametrize('both', [False, True])
-def test_further_masks_of_an_image_are_not_left_out_without_a_word(
+def test_further_masks_of_an_image_are_reported_by_a_warning(
     make, download, out, capsys, both
 ):
     for number in (1, 10):
         make.pair(f'images/{number}.jpg', f'masks/{number}_left.png')
         if both:
             make.mask(f'masks/{number}_right.png')
-    # Of no image that is there.
+    # A mask without an image.
     make.mask('masks/legend.png')
     arguments = ['convert', 'folder', str(download), '--site', 's']
     arguments += ['--mask-suffix', '_left', '--class', 'lung', '--out', str(out)]
@@ -176,16 +176,14 @@ def test_further_masks_of_an_image_are_not_left_out_without_a_word(
     assert told.count('warning') == both
 
 
-def test_a_suffix_that_no_name_has_is_refused_where_masks_have_none(
-    make, download, out
-):
+def test_a_suffix_is_refused_if_the_masks_have_none(make, download, out):
     make.pair('images/a.jpg', 'masks/a.png')
     source = folder_source(FolderOptions('s', mask_suffix='_mask'))
     with pytest.raises(ConversionError, match=r"Suffixes found .*: '' \(1 files\)"):
         pair_and_write(source, [download], out)
 
 
-def test_lesion_free_images_get_empty_masks_beside_the_others(
+def test_lesion_free_images_get_empty_masks_and_others_keep_theirs(
     make, download, out, read_mask
 ):
     make.pair('images/a.jpg', 'masks/a.png')
@@ -206,7 +204,7 @@ def test_all_images_may_be_lesion_free(make, download, out):
     assert (row['source_image'], float(row['foreground'])) == ('images/a.jpg', 0)
 
 
-def test_a_mask_of_an_image_said_to_be_lesion_free_stops_the_conversion(
+def test_a_mask_of_an_image_declared_lesion_free_stops_the_conversion(
     make, download, out
 ):
     make.pair('images/a.jpg', 'masks/a.png')
@@ -220,7 +218,7 @@ def test_a_mask_of_an_image_said_to_be_lesion_free_stops_the_conversion(
     ('folder', 'message'),
     [('helthy', "'helthy': no image"), ('masks', 'are both')],
 )
-def test_a_folder_without_lesion_free_images_is_an_error(
+def test_a_lesion_free_folder_that_is_missing_or_that_of_masks_is_an_error(
     make, download, out, folder, message
 ):
     make.pair('images/a.jpg', 'masks/a.png')

@@ -12,7 +12,9 @@ def column(rows, name):
     return [row[name] for row in rows.values()]
 
 
-def test_kvasir_seg_with_its_jpeg_masks(make, converted, out, read_mask, box_mask):
+def test_kvasir_seg_is_read_with_its_jpeg_masks(
+    make, converted, out, read_mask, box_mask
+):
     for name in ('cju0qkwl', 'cju0qoxq'):
         folder = 'Kvasir-SEG'
         make.pair(f'{folder}/images/{name}.jpg', f'{folder}/masks/{name}.jpg')
@@ -25,7 +27,7 @@ def test_kvasir_seg_with_its_jpeg_masks(make, converted, out, read_mask, box_mas
 
 
 @pytest.mark.parametrize('kind', ['zip', 'tar.gz'])
-def test_archives_convert_as_their_folders_do(
+def test_archives_are_converted_like_their_folders(
     make, download, tmp_path, out, snapshot, kind
 ):
     for name in 'ab':

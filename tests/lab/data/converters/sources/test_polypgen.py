@@ -70,7 +70,7 @@ def test_polypgen_sites_can_be_chosen(six_centres, converted, out):
     assert not (out / 'polypgen_c2').exists()
 
 
-def test_a_problem_of_one_centre_keeps_all_from_being_written(
+def test_a_problem_in_one_centre_prevents_writing_any_centre(
     six_centres, make, download, out
 ):
     make.image(f'{ROOT}/data_C2/images_C2/alone.jpg')
@@ -79,7 +79,7 @@ def test_a_problem_of_one_centre_keeps_all_from_being_written(
     assert [path.name for path in out.iterdir() if path.is_dir()] == ['reports']
 
 
-def test_skip_bad_writes_the_other_centres_of_one_that_is_all_bad(
+def test_skip_bad_writes_the_other_centres_if_one_has_no_good_pair(
     six_centres, download, out
 ):
     (download / ROOT / 'data_C2/masks_C2/EndoCV2021_001000_mask.jpg').unlink()
@@ -91,7 +91,7 @@ def test_skip_bad_writes_the_other_centres_of_one_that_is_all_bad(
     assert (out / 'reports/polypgen_c2.refused.md').is_file()
 
 
-def test_real_images_of_four_centres_survive_jpeg_masks(
+def test_real_masks_of_four_centres_stored_as_jpeg_are_recovered_exactly(
     real_rows, place, download, out, check_real
 ):
     rows = []

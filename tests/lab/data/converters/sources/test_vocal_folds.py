@@ -33,7 +33,7 @@ def test_vocal_folds_labels_beyond_6_are_refused(make, download, out):
     assert outcome.report['problems'][0]['kind'] == 'unexpected values'
 
 
-def test_real_images_survive_label_maps(
+def test_real_masks_stored_as_label_maps_are_recovered_exactly(
     real_rows, place, data_root, download, out, check_real
 ):
     rows = real_rows['vocalfolds_larynx']
