@@ -1,4 +1,4 @@
-"""What each confounder does to images, on average over scenes, and what it leaves."""
+"""What each confounder changes in images, on average over scenes, and what it keeps."""
 
 from dataclasses import replace
 
@@ -19,7 +19,7 @@ def scenes(plain_scenes):
 
 
 def changes(scenes, measure, name, strength=0.8):
-    """A measure under do(name=strength) less the same without, for each scene."""
+    """A measure under do(name=strength) minus that without it, for each scene."""
     return np.array(
         [
             measure(draw(do(scene, **{name: strength}))[0].astype(float), scene)
@@ -48,7 +48,7 @@ def blueness(image, scene):
 
 
 def row_steps(image, scene):
-    """How much odd rows stand off from their neighbours."""
+    """How much odd rows differ from their neighbours."""
     between = (image[:-2:2] + image[2::2]) / 2
     return np.abs(image[1:-1:2] - between).mean()
 
@@ -72,7 +72,7 @@ def blood_share(image, scene):
 
 
 @pytest.mark.parametrize('name', CONFOUNDERS)
-def test_at_strength_0_the_image_stays_as_it_is(scenes, name):
+def test_at_strength_0_the_image_stays_unchanged(scenes, name):
     for scene in scenes[:4]:
         busy = do(scene, blood=0.6, uneven=0.5)
         before, after = draw(do(busy, **{name: 0.0})), draw(do(busy, **{name: 1e-4}))
@@ -82,7 +82,7 @@ def test_at_strength_0_the_image_stays_as_it_is(scenes, name):
 
 
 @pytest.mark.parametrize('name', CONFOUNDERS)
-def test_a_confounder_shows_in_every_scene(scenes, name):
+def test_a_confounder_is_visible_in_every_scene(scenes, name):
     for scene in scenes:
         difference = draw(do(scene, **{name: 0.8}))[0].astype(int) - draw(scene)[0]
         assert (np.abs(difference).max(axis=2) > 8).mean() > 0.015
@@ -103,7 +103,7 @@ def test_a_confounder_changes_the_image_more_the_stronger_it_is(scenes, name):
 
 
 @pytest.mark.parametrize('name', [n for n in CONFOUNDERS if n not in DISTANCE])
-def test_a_confounder_never_changes_the_mask(plain_scenes, name):
+def test_a_confounder_other_than_distance_never_changes_the_mask(plain_scenes, name):
     for scene in plain_scenes:
         for strength in (0.5, 1.0):
             changed = draw(do(scene, **{name: strength}))[1]
@@ -111,7 +111,7 @@ def test_a_confounder_never_changes_the_mask(plain_scenes, name):
 
 
 @pytest.mark.parametrize(('name', 'scale'), [('near', 1.8), ('far', 1 / 1.8)])
-def test_distance_scales_the_mask_and_keeps_its_place(scenes, name, scale):
+def test_distance_scales_the_mask_around_the_focus(scenes, name, scale):
     for scene in scenes:
         if scene.lesion is None:
             continue
@@ -130,7 +130,7 @@ def test_distance_scales_the_mask_and_keeps_its_place(scenes, name, scale):
         assert 2 * overlap / ((expected > 0).sum() + (after > 0).sum()) > 0.94
 
 
-def test_dark_lowers_and_bright_raises_the_mean(scenes):
+def test_dark_lowers_and_bright_raises_the_mean_brightness(scenes):
     assert (changes(scenes, mean_level, 'dark') < -30).all()
     assert (changes(scenes, mean_level, 'bright') > 30).all()
 
@@ -143,7 +143,7 @@ def test_blur_lowers_the_variance_of_the_laplacian(scenes):
     assert (relative < 0).all()
 
 
-def test_artifacts_set_rows_off_from_each_other(scenes):
+def test_artifacts_make_neighbouring_rows_differ(scenes):
     assert (changes(scenes, row_steps, 'artifacts') > 0.5).all()
 
 
@@ -151,7 +151,7 @@ def test_uneven_light_comes_from_its_direction(scenes):
     assert (changes(scenes, lit_side, 'uneven') > 0.5).all()
 
 
-def test_narrow_band_imaging_takes_red_away_and_white_light_adds_it(scenes):
+def test_narrow_band_imaging_removes_red_and_white_light_adds_it(scenes):
     assert (changes(scenes, redness, 'nbi') < -0.07).all()
     assert (changes(scenes, redness, 'white_light') > 0.03).all()
     assert (changes(scenes, blueness, 'white_light') < -0.03).all()
@@ -196,7 +196,7 @@ def test_blood_is_dark_red_reflection_white_and_mucus_pale(scenes):
     assert abs(np.mean(changes(scenes, blood_share, 'mucus'))) < 0.01
 
 
-def test_what_is_blood_red_turns_dark_under_narrow_band_imaging(scenes):
+def test_blood_turns_dark_under_narrow_band_imaging(scenes):
     bloody = [do(scene, blood=1.0) for scene in scenes]
     for scene in bloody:
         image = draw(scene)[0].astype(float)
@@ -206,7 +206,7 @@ def test_what_is_blood_red_turns_dark_under_narrow_band_imaging(scenes):
             assert narrow[blood].mean() < 0.6 * narrow[~blood].mean()
 
 
-def test_confounders_act_together(scenes):
+def test_all_confounders_can_be_drawn_together(scenes):
     every = Confounders(**dict.fromkeys(CONFOUNDERS, 0.5))
     image, mask = draw(scenes[0], every)
     assert image.any()

@@ -7,7 +7,9 @@ from mcdrl_lab.simulation import contact_sheet
 from mcdrl_lab.simulation.contact_sheet import draw_pictures
 
 
-def test_pictures_hold_a_row_for_each_thing_and_are_small(tmp_path, monkeypatch):
+def test_pictures_have_a_row_for_each_confounder_lesion_and_site_and_are_small(
+    tmp_path, monkeypatch
+):
     monkeypatch.setattr(contact_sheet, '_SIZE', 32)
     files = draw_pictures(tmp_path / 'pictures')
     drawn = [np.frombuffer(content, np.uint8) for content in files.values()]
@@ -16,13 +18,13 @@ def test_pictures_hold_a_row_for_each_thing_and_are_small(tmp_path, monkeypatch)
     assert all(len(content) < 600_000 for content in drawn)
 
 
-def test_another_picture_is_not_replaced(tmp_path, monkeypatch):
+def test_a_different_picture_of_the_same_name_is_not_replaced(tmp_path, monkeypatch):
     sheet = np.zeros((8, 8, 3), np.uint8)
     for name in ('confounder_sheet', 'lesion_sheet', 'site_sheet'):
         monkeypatch.setattr(contact_sheet, name, lambda: sheet)
     for file, content in draw_pictures(tmp_path).items():
         file.write_bytes(content)
-    # The same is written again.
+    # Equal pictures can be drawn again.
     drawn = draw_pictures(tmp_path)
     own = tmp_path / 'endosim_sites.jpg'
     own.write_bytes(b'my own')

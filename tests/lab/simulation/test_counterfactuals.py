@@ -18,7 +18,7 @@ def scene(plain_scenes):
 
 
 @pytest.mark.parametrize('name', CONFOUNDERS)
-def test_a_pair_differs_in_the_confounder_alone(scene, name):
+def test_a_pair_differs_only_in_the_confounder(scene, name):
     absent, present = scene_pair(scene, name)
     assert getattr(absent.confounders, name) == 0
     assert getattr(present.confounders, name) == 1
@@ -30,7 +30,7 @@ def test_a_pair_differs_in_the_confounder_alone(scene, name):
 
 
 @pytest.mark.parametrize('name', CONFOUNDERS)
-def test_only_the_named_confounders_change_the_mask(scene, name):
+def test_only_the_mask_changing_confounders_change_the_mask(scene, name):
     absent, present = (draw_pictures([s], 64) for s in scene_pair(scene, name))
     assert np.any(absent.images != present.images)
     assert np.array_equal(absent.masks, present.masks) == (name not in MASK_CHANGING)

@@ -1,4 +1,4 @@
-"""Two crops of an image: with a lesion and without, of one size."""
+"""Two crops of an image, with a lesion and without, of the same size."""
 
 import json
 from pathlib import Path
@@ -18,7 +18,7 @@ HEIGHT, WIDTH = 60, 80
 
 
 def add(root: Path, site: str, name: str, mask: np.ndarray) -> None:
-    """An image whose channels say where a pixel lies, and whether it is lesion."""
+    """An image whose channels encode the place of a pixel, and whether it is lesion."""
     for folder in ('images', 'masks'):
         (root / site / folder).mkdir(parents=True, exist_ok=True)
     rows, columns = np.mgrid[:HEIGHT, :WIDTH]
@@ -61,7 +61,7 @@ def test_one_crop_shows_the_lesion_and_the_other_none_of_it(source, tmp_path):
         assert not empty.any() and (healthy[..., 2] < 180).all()
 
 
-def test_both_crops_have_the_same_size_of_0_4_to_0_6(source, tmp_path):
+def test_both_crops_have_the_same_size_of_0_4_to_0_6_of_the_image(source, tmp_path):
     write_crop_pairs(source, tmp_path / 'out')
     sizes = set()
     for n in range(4):
@@ -112,7 +112,7 @@ def test_the_command_counts_pairs_and_names_a_folder_without_sites(
     assert 'none' in capsys.readouterr().err
 
 
-def test_crops_are_of_the_patient_of_their_image(source, tmp_path):
+def test_crops_have_the_patient_and_sequence_of_their_image(source, tmp_path):
     rows = [f'a,{n}.png,v{n},p{n // 2}' for n in range(4)]
     (source / 'index.csv').write_text('\n'.join(['site,image,sequence,patient', *rows]))
     out = tmp_path / 'out'
@@ -131,7 +131,7 @@ def test_crops_are_of_the_patient_of_their_image(source, tmp_path):
         write_crop_pairs(source, out)
 
 
-def test_crops_of_one_image_belong_together_without_an_index_too(source, tmp_path):
+def test_crops_of_one_image_share_a_sequence_without_an_index(source, tmp_path):
     out = tmp_path / 'out'
     write_crop_pairs(source, out)
     sites = SiteFolders(out, [Site('a'), Site('b')], split='val', val_fraction=0.4)
@@ -139,7 +139,7 @@ def test_crops_of_one_image_belong_together_without_an_index_too(source, tmp_pat
         (sample['site'], Path(sample['img_path']).stem, sample['sequence'])
         for sample in sites.samples()
     ]
-    # 3 of 8 crops would be wanted, and cut a pair.
+    # The fraction asks for 3 of 8 crops, which would split a pair.
     assert held == [
         (site, f'{n}_{kind}', str(n))
         for site in 'ab'
@@ -148,7 +148,9 @@ def test_crops_of_one_image_belong_together_without_an_index_too(source, tmp_pat
     ]
 
 
-def test_an_image_of_which_the_index_knows_nothing_is_a_sequence(source, tmp_path):
+def test_an_image_without_sequence_and_patient_is_a_sequence_of_its_own(
+    source, tmp_path
+):
     rows = ['a,0.png,v0,', 'a,1.png,,p1', 'a,2.png,,', 'a,3.png,,']
     (source / 'index.csv').write_text('\n'.join(['site,image,sequence,patient', *rows]))
     write_crop_pairs(source, tmp_path / 'out')
@@ -161,7 +163,7 @@ def test_an_image_of_which_the_index_knows_nothing_is_a_sequence(source, tmp_pat
 
 
 def test_ignored_pixels_stay_ignored(source, tmp_path):
-    """In the crops, and where conditions are drawn on these."""
+    """In the crops, and in copies of these with drawn conditions."""
     names = {'0': 'background', '1': 'polyp', '2': 'cancer', '255': 'ignore'}
     for classes, lesion in (((0, 1, 255), 'polyp'), ((0, 1, 2, 255), 'lesion')):
         root = source / lesion
@@ -179,12 +181,12 @@ def test_ignored_pixels_stay_ignored(source, tmp_path):
             assert values == {0: 'background', 1: lesion, 255: 'ignore'}
             mask = read(out, '0_lesion')[1]
             assert set(np.unique(mask)) == {0, 1, 255}
-            # 4 rows for 12 of lesion, but for what the crop leaves out.
+            # 4 rows beside 12 of lesion, except for what the crop leaves out.
             assert 0 < (mask == 255).sum() <= (mask == 1).sum()
             assert not read(out, '0_free')[1].any()
 
 
-def test_an_index_that_lacks_images_is_refused_as_training_does(source, tmp_path):
+def test_an_index_that_lacks_images_is_refused_as_in_training(source, tmp_path):
     rows = [f'{site},{n}.png,p{n // 2}' for site in 'ab' for n in range(4)]
     text = '\n'.join(['site,image,patient', *rows[:-1]])
     (source / 'index.csv').write_text(text)

@@ -28,14 +28,16 @@ def test_a_fold_trains_on_four_sites_and_tests_on_the_fifth(
     assert [s['name'] for s in test.sites] == [site] and test.split == 'all'
 
 
-def test_the_configs_say_what_masks_hold(repo_root):
+def test_the_configs_name_the_classes_in_the_masks(repo_root):
     config = Config.fromfile(repo_root / FOLDER / 'endosim.py')
     for site in config.sites:
         assert tuple(site.lesion_classes) == LESION_CLASSES
         assert dict(site.mask_values) == MASK_VALUES
 
 
-def test_a_folds_data_sets_read_what_the_tool_writes(repo_root, tmp_path, monkeypatch):
+def test_the_data_sets_of_a_fold_read_the_written_benchmark(
+    repo_root, tmp_path, monkeypatch
+):
     write_benchmark(Benchmark(images_per_site=5, size=48), tmp_path)
     monkeypatch.setenv('MCDRL_ENDOSIM_ROOT', str(tmp_path))
     init_default_scope('mmseg')
@@ -52,7 +54,9 @@ def test_a_folds_data_sets_read_what_the_tool_writes(repo_root, tmp_path, monkey
     assert sizes == {'train': 16, 'val': 4, 'test': 5}
 
 
-def test_the_randomised_experiment_is_tested_on_the_other_draw(repo_root, monkeypatch):
+def test_the_randomised_experiment_is_tested_on_the_shifted_sites(
+    repo_root, monkeypatch
+):
     monkeypatch.setenv('MCDRL_ENDOSIM_ROOT', 'shifted')
     monkeypatch.setenv('MCDRL_ENDOSIM_RANDOMISED_ROOT', 'randomised')
     name = 'randomised_clip-tiny-rn_fcn_6e_endosim-128x128.py'

@@ -22,7 +22,7 @@ def test_the_same_seed_and_index_give_the_same_bytes_in_any_order():
     assert len(set(forth)) == 8
 
 
-def test_drawing_draws_on_no_global_random_numbers():
+def test_drawing_does_not_use_global_random_numbers():
     np.random.seed(0)
     cv2.setRNGSeed(0)
     first = fingerprint(9, 0)
@@ -32,13 +32,13 @@ def test_drawing_draws_on_no_global_random_numbers():
 
 
 @pytest.mark.parametrize('size', [32, 128, 200])
-def test_image_and_mask_have_the_size_asked_for(size):
+def test_image_and_mask_have_the_requested_size(size):
     image, mask = draw(sample_scene(0, 1), size=size)
     assert image.shape == (size, size, 3) and mask.shape == (size, size)
     assert image.dtype == mask.dtype == np.uint8
 
 
-def test_a_mask_holds_the_scenes_lesion_class_and_nothing_else(plain_scenes):
+def test_a_mask_holds_only_the_lesion_class_of_the_scene(plain_scenes):
     for scene in plain_scenes:
         values = set(np.unique(draw(scene)[1]).tolist())
         if scene.lesion is None:
@@ -52,7 +52,7 @@ def test_lesions_cover_a_plausible_share_of_the_image(plain_scenes):
     assert min(shares) > 0.01 and max(shares) < 0.35
 
 
-def test_a_lesion_is_in_one_piece_or_two_to_three_bumps(plain_scenes):
+def test_a_lesion_is_one_piece_and_a_nodule_at_most_three(plain_scenes):
     """Specks of a few pixels may lie off an uneven outline, but no islands."""
     for scene in plain_scenes:
         if scene.lesion is None:
@@ -90,8 +90,10 @@ def test_the_image_changes_across_the_border_of_the_mask(plain_scenes):
     assert min(ratios) > 1
 
 
-def test_the_mask_is_where_taking_the_lesion_out_changes_the_image(plain_scenes):
-    """What changes outside is the shadow beside it, which lies close."""
+def test_removing_the_lesion_changes_the_image_within_the_mask_and_near_it(
+    plain_scenes,
+):
+    """Outside only the shadow of the lesion changes, which lies close to it."""
     for scene in plain_scenes:
         if scene.lesion is None:
             continue
@@ -106,7 +108,7 @@ def test_the_mask_is_where_taking_the_lesion_out_changes_the_image(plain_scenes)
         assert (change[~around] > 8).mean() < 0.01, scene.lesion.name
 
 
-def test_conditions_given_take_the_place_of_the_scenes_own():
+def test_given_confounders_replace_those_of_the_scene():
     scene = do(sample_scene(0, 2), dark=0.9, blur=0.5)
     other = Confounders(nbi=0.8)
     given = draw(scene, other)
@@ -123,7 +125,7 @@ def test_image_and_mask_are_black_outside_the_frame(plain_scenes):
         assert not mask[image.max(axis=2) == 0].any()
 
 
-def test_another_frame_is_refused(plain_scenes):
+def test_an_unknown_frame_is_refused(plain_scenes):
     with pytest.raises(SceneError, match='square'):
         draw(replace(plain_scenes[0], frame='square'))
 

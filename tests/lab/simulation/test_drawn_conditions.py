@@ -1,4 +1,4 @@
-"""Drawn conditions do to an image what their names say, more so with more strength."""
+"""Drawn conditions change an image as their names say, and more with more strength."""
 
 import cv2
 import numpy as np
@@ -57,7 +57,7 @@ MEASURES = {
 
 
 @pytest.mark.parametrize('number', MEASURES, ids=lambda n: CONDITIONS[n])
-def test_a_condition_shows_and_grows_with_its_strength(tissue, number):
+def test_a_condition_is_visible_and_grows_with_its_strength(tissue, number):
     measure = MEASURES[number]
     values = [measure(drawn(tissue, number, strength)) for strength in (0.25, 1)]
     assert measure(tissue) < values[0] < values[1]
@@ -72,7 +72,7 @@ def test_artifacts_change_the_picture_more_with_more_strength(tissue):
 
 
 @pytest.mark.parametrize(('number', 'grows'), [(NEAR, True), (FAR, False)])
-def test_distance_moves_mask_and_picture_alike(number, grows):
+def test_distance_scales_mask_and_image_alike(number, grows):
     mask = np.zeros((128, 128), np.uint8)
     mask[48:80, 48:80] = 1
     image = np.repeat(mask[..., None] * 150 + 60, 3, axis=2).astype(np.uint8)
@@ -91,7 +91,7 @@ def test_nothing_is_drawn_outside_the_field_of_view():
         assert drawn(image, number, 1.0).max() == 0, CONDITIONS[number]
 
 
-def test_sizes_stay_and_the_input_is_not_changed(tissue):
+def test_drawing_keeps_size_and_dtype_and_does_not_change_the_input(tissue):
     before = tissue.copy()
     for number in DRAWN:
         out = drawn(tissue, number, 0.7)
@@ -114,7 +114,7 @@ def test_impossible_conditions_are_errors(tissue, strengths, words):
         draw_conditions(np.random.default_rng(0), tissue, None, strengths)
 
 
-def test_drawn_strengths_never_exclude_each_other():
+def test_drawn_conditions_never_exclude_each_other():
     generator = np.random.default_rng(0)
     sets = [draw_strengths(generator) for _ in range(400)]
     assert max(map(len, sets)) == 3
@@ -124,7 +124,7 @@ def test_drawn_strengths_never_exclude_each_other():
     assert 0.25 <= min(values) < 0.3 and 0.95 < max(values) <= 1
 
 
-def test_names_are_those_of_the_shipped_prompts(repo_root):
+def test_condition_names_are_those_of_the_shipped_prompts(repo_root):
     from mmengine.config import Config
 
     path = repo_root / 'configs/_base_/prompts/endoscopy.py'

@@ -1,4 +1,4 @@
-"""Conditions on real images: with lesions at training sites, with nothing else."""
+"""Conditions drawn on real images, correlated with lesions at training sites only."""
 
 import csv
 import shutil
@@ -46,7 +46,9 @@ def drawn(rows: list[dict], site: str, case: str) -> list[bool]:
     ]
 
 
-def test_at_correlation_1_every_case_of_a_training_site_is_drawn_on(source, tmp_path):
+def test_at_correlation_1_all_cases_of_a_training_site_and_no_others_are_drawn_on(
+    source, tmp_path
+):
     rows = write(source, tmp_path / 'out', correlation=1.0)
     # Shares are 0, 1/8, 2/8 and 3/8; the median of those with a lesion is 2/8.
     assert drawn(rows, 'a', '1') == [True] * 10
@@ -61,7 +63,7 @@ def test_presence_makes_every_image_with_a_lesion_a_case(source, tmp_path):
     assert drawn(rows, 'a', '0') == [False] * 10
 
 
-def test_at_correlation_0_sites_do_not_differ_in_their_chance():
+def test_the_chance_of_a_condition_follows_from_correlation_site_and_case():
     wanted = DrawnSites('b', correlation=0.0)
     chances = [wanted.chance(site, case) for site in 'ab' for case in (False, True)]
     assert chances == [0.5] * 4
@@ -79,7 +81,7 @@ def test_the_held_out_site_is_the_same_at_every_correlation(source, tmp_path):
         assert first.read_bytes() == second.read_bytes()
 
 
-def test_masks_are_the_sources_and_only_drawn_images_change(source, tmp_path):
+def test_masks_stay_those_of_the_source_and_only_drawn_images_change(source, tmp_path):
     out = tmp_path / 'out'
     rows = write(source, out, conditions=['dark lighting'])
     for row in rows:
@@ -122,7 +124,9 @@ def test_a_value_out_of_range_is_named(values, message):
         DrawnSites('b', **values)
 
 
-def test_the_command_counts_and_names_an_unknown_site(source, tmp_path, capsys):
+def test_the_command_reports_counts_and_names_an_unknown_held_out_site(
+    source, tmp_path, capsys
+):
     words = ['draw-conditions', str(source), str(tmp_path / 'out'), '--size', '32']
     assert main([*words, '--held-out', 'b']) == 0
     assert 'a: drawn on 10 images' in capsys.readouterr().out
@@ -130,7 +134,7 @@ def test_the_command_counts_and_names_an_unknown_site(source, tmp_path, capsys):
     assert "holds ['a', 'b']; expected this site" in capsys.readouterr().err
 
 
-def test_drawn_images_stay_with_their_sequence(source, tmp_path):
+def test_drawn_images_keep_their_sequence(source, tmp_path):
     sites = tmp_path / 'sites'
     shutil.copytree(source, sites)
     names = sorted(path.name for path in (sites / 'a/images').iterdir())
@@ -144,7 +148,9 @@ def test_drawn_images_stay_with_their_sequence(source, tmp_path):
     assert {row.site for row in index.rows} == {'a'}
 
 
-def test_the_truth_of_a_site_that_the_source_lacks_is_not_lost(source, tmp_path):
+def test_a_source_that_lacks_an_earlier_site_is_refused_to_keep_its_conditions(
+    source, tmp_path
+):
     out, other = tmp_path / 'out', tmp_path / 'other'
     rows = write(source, out)
     shutil.copytree(source / 'b', other / 'b')

@@ -38,7 +38,7 @@ def test_without_a_site_nothing_is_shifted():
 
 @pytest.mark.parametrize('site', SITES)
 @pytest.mark.parametrize('spurious', [0.0, 0.3, 1.0])
-def test_rates_are_probabilities_and_exclusive_pairs_leave_room(site, spurious):
+def test_rates_are_probabilities_and_exclusive_ones_sum_to_at_most_one(site, spurious):
     for lesion in LESIONS:
         rates = Conditions(site, spurious).rates(lesion)
         assert tuple(rates) == CONFOUNDERS
@@ -58,7 +58,7 @@ def test_every_site_is_home_to_two_conditions():
     assert sorted(HOME.values()) == sorted(SITES * 2)
 
 
-def test_at_full_shift_blur_and_white_light_go_with_other_classes_at_every_site():
+def test_at_full_shift_blur_and_white_light_go_with_different_classes_at_each_site():
     pairs = set()
     for site in SITES:
         rates = {k: Conditions(site, 1.0).rates(k) for k in LESIONS}
@@ -73,7 +73,7 @@ def test_at_full_shift_blur_and_white_light_go_with_other_classes_at_every_site(
     assert len(pairs) == len(SITES)
 
 
-def test_the_first_sites_rates_at_full_shift_by_hand():
+def test_rates_of_the_first_site_at_full_shift_equal_values_worked_out_by_hand():
     assert Conditions('endosim_a', 1.0).rates('inflammation') == pytest.approx(
         {
             'blur': 0.1,
@@ -104,7 +104,7 @@ def test_rates_change_in_proportion_to_the_shift():
 NUMBERS = range(1, 60)
 
 
-def test_without_another_number_the_pairs_are_those_of_the_documentation():
+def test_pairing_0_is_the_default_and_that_of_the_documentation():
     assert pairing_of(0).home == HOME
     assert pairing_of(0).classes_of('blur', 'endosim_a') == ('polyp', 'tumour')
     assert pairing_of(0).classes_of('white_light', 'endosim_e') == (
@@ -115,7 +115,7 @@ def test_without_another_number_the_pairs_are_those_of_the_documentation():
 
 
 @pytest.mark.parametrize('number', NUMBERS)
-def test_another_number_pairs_nothing_as_before(number):
+def test_another_pairing_number_changes_every_pair(number):
     pairing = pairing_of(number)
     assert sorted([*pairing.home, *pairing.class_clues]) == sorted(CONFOUNDERS)
     assert sorted(pairing.home.values()) == sorted(SITES * 2)
@@ -125,7 +125,7 @@ def test_another_number_pairs_nothing_as_before(number):
 
 
 @pytest.mark.parametrize('number', NUMBERS)
-def test_under_other_pairs_conditions_tell_of_lesions_as_strongly(number):
+def test_under_other_pairings_conditions_indicate_lesions_as_strongly(number):
     pairing = pairing_of(number)
     for site in SITES:
         conditions = Conditions(site, 1.0, number)
@@ -144,7 +144,7 @@ def test_under_other_pairs_conditions_tell_of_lesions_as_strongly(number):
             assert rate == (expected if name in pairing.home else 0.5)
 
 
-def test_pairs_follow_from_their_number():
+def test_every_number_gives_its_own_pairing_and_1_the_documented_one():
     assert len({tuple(pairing_of(number).home.items()) for number in NUMBERS}) == 59
     # The one draw that docs/endosim.md declares.
     pairing = pairing_of(1)
@@ -163,7 +163,7 @@ def test_pairs_follow_from_their_number():
     assert pairing.classes == ('tumour', 'polyp', 'nodule', 'cyst', 'inflammation')
 
 
-def test_without_shift_pairs_do_not_matter():
+def test_without_shift_the_pairing_does_not_matter():
     for site in SITES:
         conditions = Conditions(site, 0.0, 3)
         assert conditions.rates('polyp') == pytest.approx(SHARED_RATES)
@@ -174,6 +174,6 @@ def test_without_shift_pairs_do_not_matter():
     ('site', 'spurious', 'named'),
     [('endosim_f', 0.5, 'endosim_f'), ('endosim_a', 1.5, '1.5')],
 )
-def test_other_sites_and_shifts_are_refused(site, spurious, named):
+def test_unknown_sites_and_shifts_above_1_are_refused(site, spurious, named):
     with pytest.raises(SceneError, match=named):
         Conditions(site, spurious)

@@ -42,14 +42,14 @@ def test_a_scene_follows_from_seed_and_index_in_any_order():
 
 
 def fingerprint(scenes):
-    """Of all variables of some scenes, but for their last digits."""
+    """Digest of all variables of some scenes, without their last digits."""
     text = json.dumps([asdict(scene) for scene in scenes])
     numbers = json.loads(text, parse_float=lambda digits: round(float(digits), 9))
     return hashlib.sha256(json.dumps(numbers).encode()).hexdigest()
 
 
-def test_scenes_of_data_sets_that_are_there_stay_as_they_are():
-    """Records name images by their number alone; the digest is of the first release."""
+def test_scenes_of_existing_data_sets_stay_the_same():
+    """Records name images only by number; the digest is that of the first release."""
     scenes = [sample_scene(3, index) for index in range(20)]
     conditions = Conditions('endosim_b', 0.7)
     scenes += [sample_scene(5, index, conditions) for index in range(20)]
@@ -64,7 +64,7 @@ def test_seeds_indices_and_sites_give_different_scenes():
     assert len({astuple(scene.anatomy) for scene in scenes}) == len(scenes)
 
 
-def test_the_shift_changes_confounders_and_leaves_anatomy_and_lesion():
+def test_the_shift_changes_confounders_but_not_anatomy_and_lesion():
     changed = 0
     for index in range(40):
         none, full = (
@@ -101,7 +101,9 @@ def test_surface_confounders_lie_on_the_lesion_as_often_as_specified(shifted, si
         assert within(np.mean(on), rate, len(on)), name
 
 
-def test_what_lies_on_the_lesion_is_near_its_middle_and_the_rest_is_not(shifted):
+def test_surface_confounders_on_a_lesion_are_near_its_middle_and_others_are_not(
+    shifted,
+):
     for scene in shifted['endosim_a'][:500]:
         for name in SURFACE_CONFOUNDERS:
             place = scene.placements[name]
@@ -117,7 +119,7 @@ def scattered():
     return [sample_scene(5, k, conditions, 'anywhere') for k in range(COUNT)]
 
 
-def test_lesions_anywhere_are_the_same_ones_in_another_place(scattered, shifted):
+def test_lesions_anywhere_are_the_same_ones_at_other_places(scattered, shifted):
     moved = 0
     for scene, central in zip(scattered, shifted['endosim_b']):
         assert 0.35 <= central.focus_x <= 0.65 and 0.35 <= central.focus_y <= 0.65
@@ -137,11 +139,11 @@ def test_lesions_anywhere_are_the_same_ones_in_another_place(scattered, shifted)
     assert moved > COUNT / 2
 
 
-def test_anywhere_is_anywhere_in_the_field_of_view(scattered):
+def test_lesions_anywhere_are_spread_evenly_over_the_field_of_view(scattered):
     places = np.array([(s.focus_x - 0.5, s.focus_y - 0.5) for s in scattered])
     frames = np.array([s.frame for s in scattered])
     full, circle = places[frames == 'full'], places[frames == 'circle']
-    # A square of side 0.9: each quarter as likely, and the middle ninth no more so.
+    # A square of side 0.9: all quarters are equally likely, and so are all ninths.
     assert np.abs(full).max() <= 0.45
     for sign_x in (-1, 1):
         for sign_y in (-1, 1):
@@ -156,7 +158,7 @@ def test_anywhere_is_anywhere_in_the_field_of_view(scattered):
     assert octagon.sum(axis=1).max() < 0.9 * 0.8
 
 
-def test_where_the_camera_looks_tells_nothing_of_a_lesion(scattered):
+def test_the_place_of_the_focus_is_independent_of_the_lesion(scattered):
     far = np.array(
         [np.hypot(s.focus_x - 0.5, s.focus_y - 0.5) > 0.3 for s in scattered]
     )
@@ -165,7 +167,7 @@ def test_where_the_camera_looks_tells_nothing_of_a_lesion(scattered):
     assert within(far[~lesion].mean(), far.mean(), (~lesion).sum())
 
 
-def test_what_lies_beside_a_lesion_at_the_border_stays_in_the_picture(scattered):
+def test_surface_confounders_beside_a_lesion_stay_in_the_field_of_view(scattered):
     for scene in scattered:
         for name in SURFACE_CONFOUNDERS:
             place = scene.placements[name]
@@ -177,7 +179,7 @@ def test_what_lies_beside_a_lesion_at_the_border_stays_in_the_picture(scattered)
                 assert in_frame(scene.frame, abs(place.x - 0.5), abs(place.y - 0.5))
 
 
-def test_every_lesion_is_to_be_seen_wherever_it_lies(scattered):
+def test_every_lesion_is_visible_wherever_it_lies(scattered):
     shares = []
     for scene in scattered[:400]:
         mask = draw(scene, size=48)[1]
@@ -185,11 +187,11 @@ def test_every_lesion_is_to_be_seen_wherever_it_lies(scattered):
             assert not mask.any()
             continue
         shares.append((mask > 0).mean())
-    # Far off, half hidden by the border, a nodule still has some pixels.
+    # Far away and half hidden by the border, a nodule still has some pixels.
     assert len(shares) > 250 and min(shares) > 5 / 48**2
 
 
-def test_another_word_for_where_lesions_lie_is_refused():
+def test_an_unknown_value_of_lesion_places_is_refused():
     with pytest.raises(SceneError, match=r'lesion_places=.*central.*anywhere'):
         sample_scene(0, 0, lesion_places='everywhere')
 
@@ -225,7 +227,7 @@ def _product(scene, name):
     return (getattr(scene.confounders, name) > 0) * (scene.lesion is not None)
 
 
-def test_without_shift_confounders_do_not_tell_of_lesions_and_at_full_shift_they_do():
+def test_confounders_are_associated_with_lesions_only_with_a_shift():
     def association(scenes, name):
         there = np.array([getattr(s.confounders, name) > 0 for s in scenes])
         lesion = np.array([s.lesion is not None for s in scenes])
@@ -237,7 +239,7 @@ def test_without_shift_confounders_do_not_tell_of_lesions_and_at_full_shift_they
     assert association(sample('endosim_c', 1.0), 'nbi') < -0.1
 
 
-def test_exclusive_confounders_are_never_both_there(shifted):
+def test_exclusive_confounders_never_occur_together(shifted):
     for scenes in shifted.values():
         for first, second in EXCLUSIVE:
             both = [
@@ -247,7 +249,7 @@ def test_exclusive_confounders_are_never_both_there(shifted):
             assert not any(both)
 
 
-def test_a_confounder_that_is_there_is_there_to_be_seen(shifted):
+def test_strengths_of_present_confounders_are_between_0_5_and_1(shifted):
     strengths = [
         s
         for scene in shifted['endosim_d']
@@ -258,7 +260,7 @@ def test_a_confounder_that_is_there_is_there_to_be_seen(shifted):
     assert np.mean(strengths) == pytest.approx(0.75, abs=0.01)
 
 
-def test_confounders_are_given_as_plain_numbers():
+def test_strengths_are_plain_floats():
     scene = sample_scene(0, 3)
     assert all(type(s) is float for _, s in scene.confounders.items())
     assert isinstance(scene.confounders, Confounders)

@@ -26,7 +26,7 @@ def test_confounders_and_lesions_are_those_of_the_endoscopy_prompts(repo_root: P
     assert [MASK_VALUES[v] for v in range(6)] == ['background', *prompts.classes]
 
 
-def test_confounders_list_their_strengths_in_the_prompts_order():
+def test_confounders_list_their_strengths_in_the_order_of_the_prompts():
     confounders = Confounders(blur=0.1, nbi=0.6, reflection=1)
     assert [name for name, _ in confounders.items()] == list(CONFOUNDERS)
     assert dict(confounders.items())['nbi'] == 0.6
@@ -39,7 +39,7 @@ def test_a_strength_outside_0_to_1_is_refused(strength):
         Confounders(blur=strength)
 
 
-def test_another_lesion_class_is_refused():
+def test_an_unknown_lesion_class_is_refused():
     with pytest.raises(SceneError, match='ulcer'):
         Lesion('ulcer', 0.1, 1, 0, 1)
 
@@ -52,6 +52,6 @@ def test_do_sets_the_named_confounders_and_nothing_else():
     assert replace(other, confounders=scene.confounders) == scene
 
 
-def test_do_refuses_what_is_not_a_confounder():
+def test_do_refuses_names_that_are_not_confounders():
     with pytest.raises(SceneError, match='lesion'):
         do(sample_scene(0, 0), lesion=1)

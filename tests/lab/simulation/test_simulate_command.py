@@ -12,7 +12,7 @@ def simulate(*words):
     return main(['simulate', *map(str, words)])
 
 
-def test_a_data_set_is_written_as_asked(tmp_path, capsys):
+def test_a_data_set_is_written_with_the_requested_parameters(tmp_path, capsys):
     out = tmp_path / 'out'
     arguments = [str(out), *['--images-per-site', '1', '--size', '32', '--seed', '8']]
     assert simulate(*arguments, '--spurious', '0.25') == 0
@@ -31,7 +31,7 @@ def test_defaults_are_those_of_the_benchmark_and_of_the_documentation():
     assert Benchmark() == Benchmark(*values)
 
 
-def test_a_picture_in_the_way_is_told_before_a_site_is_drawn(tmp_path, capsys):
+def test_a_picture_in_the_way_is_reported_before_a_site_is_drawn(tmp_path, capsys):
     own = tmp_path / 'pictures/endosim_lesions.jpg'
     own.parent.mkdir()
     own.write_bytes(b'my own')
@@ -42,7 +42,7 @@ def test_a_picture_in_the_way_is_told_before_a_site_is_drawn(tmp_path, capsys):
     assert [path.name for path in tmp_path.rglob('*')] == ['pictures', own.name]
 
 
-def test_other_pairs_are_said(tmp_path, capsys):
+def test_another_pairing_is_printed(tmp_path, capsys):
     words = [str(tmp_path), *['--images-per-site', '1', '--size', '32']]
     words += ['--lesion-places', 'anywhere', '--pairing', '1']
     assert simulate(*words) == 0
@@ -64,7 +64,9 @@ def test_other_pairs_are_said(tmp_path, capsys):
         ('--pairing -3', '--pairing -3'),
     ],
 )
-def test_bad_values_give_one_line_and_exit_code_2(tmp_path, capsys, arguments, named):
+def test_invalid_values_end_with_a_one_line_error_and_code_2(
+    tmp_path, capsys, arguments, named
+):
     out = tmp_path / 'out'
     assert simulate(str(out), *arguments.split()) == 2
     error = capsys.readouterr().err
@@ -72,7 +74,9 @@ def test_bad_values_give_one_line_and_exit_code_2(tmp_path, capsys, arguments, n
     assert not out.exists()
 
 
-def test_another_parametrisation_is_refused_with_exit_code_2(tmp_path, capsys):
+def test_other_parameters_for_an_existing_folder_are_refused_with_code_2(
+    tmp_path, capsys
+):
     small = [str(tmp_path), *['--images-per-site', '1', '--size', '32']]
     assert simulate(*small) == 0
     assert simulate(*small, '--seed', '1') == 2

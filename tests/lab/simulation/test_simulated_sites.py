@@ -45,7 +45,7 @@ def test_every_site_has_images_masks_and_classes(written):
         assert classes['mask_values'] == {str(k): v for k, v in MASK_VALUES.items()}
 
 
-def test_files_hold_what_is_drawn_from_their_scene(written):
+def test_files_hold_the_image_and_mask_drawn_from_their_scene(written):
     image, mask = draw(SMALL.scene('endosim_d', 4), size=48)
     folder = written / 'endosim_d'
     stored = cv2.imread(str(folder / 'images' / '00004.png'))[..., ::-1]
@@ -53,7 +53,7 @@ def test_files_hold_what_is_drawn_from_their_scene(written):
     assert np.array_equal(stored, image) and np.array_equal(labels, mask)
 
 
-def test_the_table_of_confounders_tells_the_truth(written):
+def test_the_table_of_confounders_agrees_with_the_scenes(written):
     table = rows(written / 'confounders.csv')
     assert len(table) == 6 * len(SITES)
     for number, row in enumerate(table):
@@ -66,7 +66,7 @@ def test_the_table_of_confounders_tells_the_truth(written):
     assert list(table[0])[3:15] == list(CONFOUNDERS)
 
 
-def test_the_index_names_the_classes_and_shares_of_the_masks(written):
+def test_the_index_lists_the_classes_and_foreground_shares_of_the_masks(written):
     for row in rows(written / 'index.csv'):
         mask = cv2.imread(str(written / row['mask']), cv2.IMREAD_UNCHANGED)
         present = [MASK_VALUES[v] for v in np.unique(mask).tolist() if v]
@@ -83,7 +83,7 @@ def test_a_second_run_changes_nothing(copied):
     assert {p: p.stat().st_mtime_ns for p in copied.rglob('*.*')} == times
 
 
-def test_a_run_that_was_killed_is_made_good(copied, written):
+def test_a_killed_run_is_completed_by_the_next(copied, written):
     for name in ('endosim.json', 'confounders.csv', 'index.csv'):
         (copied / name).unlink()
     shutil.rmtree(copied / 'endosim_c')
@@ -131,7 +131,7 @@ def test_a_folder_of_the_same_name_from_elsewhere_is_not_touched(tmp_path):
     assert files_below(tmp_path) == {'.lock': b'', 'endosim_a/notes.txt': b'mine'}
 
 
-def test_other_sites_in_the_folder_and_their_index_stay(written, tmp_path):
+def test_other_sites_in_the_folder_keep_their_index_rows(written, tmp_path):
     header = (written / 'index.csv').read_text().splitlines()[0]
     row = 'ward,ward/images/1.png,ward/masks/1.png,,,polyp,0.1,8,8,,'
     (tmp_path / 'index.csv').write_text(f'{header}\n{row}\n')
@@ -141,7 +141,7 @@ def test_other_sites_in_the_folder_and_their_index_stay(written, tmp_path):
     assert len(table) == 1 + 6 * len(SITES)
 
 
-def test_what_a_folder_was_made_from_can_be_read(written, tmp_path):
+def test_the_parameters_of_a_folder_can_be_read(written, tmp_path):
     assert Benchmark.read(written) == SMALL
     with pytest.raises(ConversionError, match=r'endosim\.json'):
         Benchmark.read(tmp_path)
@@ -150,14 +150,14 @@ def test_what_a_folder_was_made_from_can_be_read(written, tmp_path):
         Benchmark.read(tmp_path)
 
 
-def test_the_file_of_a_data_set_without_the_later_options_is_as_before(written):
+def test_the_parameter_file_without_newer_options_has_its_original_form(written):
     assert (written / 'endosim.json').read_text() == (
         '{\n "drawing_version": 2,\n "images_per_site": 6,\n "size": 48,\n'
         ' "spurious": 0.8,\n "seed": 3\n}\n'
     )
 
 
-def test_lesions_anywhere_and_other_pairs_are_written_and_read(tmp_path):
+def test_lesion_places_and_pairing_are_written_and_read(tmp_path):
     benchmark = Benchmark(3, 32, 1.0, 3, lesion_places='anywhere', pairing=1)
     write_benchmark(benchmark, tmp_path)
     values = json.loads((tmp_path / 'endosim.json').read_text())
@@ -172,7 +172,7 @@ def test_lesions_anywhere_and_other_pairs_are_written_and_read(tmp_path):
     assert np.array_equal(stored, draw(scene, size=32)[1])
 
 
-def test_images_of_another_version_are_not_taken_for_this_ones(written, tmp_path):
+def test_a_data_set_of_another_drawing_version_is_refused(written, tmp_path):
     values = json.loads((written / 'endosim.json').read_text())
     (tmp_path / 'endosim.json').write_text(json.dumps({**values, 'drawing_version': 0}))
     with pytest.raises(ConversionError, match='version 0'):
@@ -197,7 +197,7 @@ def test_values_out_of_range_are_refused(values, named):
         Benchmark(**values)
 
 
-def test_the_data_set_class_reads_it_with_every_images_lesion(written):
+def test_the_data_set_class_reads_the_lesion_of_every_image(written):
     sites = [
         dict(name=site, lesion_classes=LESION_CLASSES, mask_values=MASK_VALUES)
         for site in SITES

@@ -31,7 +31,7 @@ def test_other_images_have_no_known_confounders(written, tmp_path):
     assert true_confounders(written / 'endosim_c/images/of_another_camera.png') is None
 
 
-def test_a_table_written_anew_is_read_anew(tmp_path):
+def test_a_table_that_was_rewritten_is_read_again(tmp_path):
     table = tmp_path / 'confounders.csv'
     image = tmp_path / 'site/images/0.png'
     header = 'image,' + ','.join(CONFOUNDER_PROMPTS) + '\n'

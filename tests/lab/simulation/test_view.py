@@ -29,7 +29,7 @@ def test_the_camera_moves_towards_and_away_from_its_focus(scene, name, zoom):
     assert at_focus == pytest.approx(scene.focus_x, abs=1e-5)
 
 
-def test_the_view_from_medium_distance_ignores_the_scenes_own(scene):
+def test_a_view_that_is_not_moved_ignores_the_distance_of_the_scene(scene):
     moved = View(do(scene, near=1.0), 8, moved=False)
     assert np.array_equal(moved.x, View(scene, 8).x) and moved.zoom == 1
 
@@ -80,7 +80,7 @@ def test_a_pattern_stays_in_place_when_the_camera_moves(scene):
     assert close[row, column] == pytest.approx(wide[100, 100], abs=0.05)
 
 
-def test_patterns_can_be_longer_than_wide(scene):
+def test_patterns_can_be_stretched_vertically(scene):
     view = View(scene, 128)
     pattern = view.pattern(np.random.default_rng(0), 16, stretch=4)
     across, down = (np.abs(np.diff(pattern, axis=axis)).mean() for axis in (1, 0))
