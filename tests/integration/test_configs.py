@@ -315,7 +315,7 @@ def test_baseline_differs_from_the_mcdrl_config_only_in_mcdrl(name):
     # The same head, faster at inference.
     predictor['type'] = predictor['type'].replace('Folded', '')
     if head.get('similarity_map'):
-        # One more map of one channel, joined to the features.
+        # One more map with one channel, concatenated with the features.
         assert predictor.pop('input_transform') == 'resize_concat'
         assert predictor['in_channels'].pop() == 1
         (predictor['in_channels'],) = predictor['in_channels']

@@ -110,8 +110,8 @@ class Lab:
             function = 'train_in_forked_ranks:main'
             arguments = [ranks, *arguments, '--launcher', 'pytorch']
             options = [*options, 'train_dataloader.batch_size=1']
-            # Else ranks started again meet in the store of those that died, whose
-            # addresses it still holds (seen with torch 2.13 and gloo).
+            # Otherwise restarted ranks would meet in the store of those that died,
+            # which still holds their addresses (seen with torch 2.13 and gloo).
             environment = {**environment, 'TORCH_DISABLE_SHARE_RDZV_TCP_STORE': '1'}
         if options:
             arguments += ['--cfg-options', *options]

@@ -29,7 +29,7 @@ def connect_here(self, address):
 
 
 def look_up_here(host, *arguments, **options):
-    # The command serve looks up where it is to listen.
+    # The command serve looks up the address on which it listens.
     if host == '127.0.0.1':
         return getaddrinfo(host, *arguments, **options)
     return refuse(host)

@@ -30,7 +30,7 @@ def test_a_pair_differs_only_in_the_confounder(scene, name):
 
 
 @pytest.mark.parametrize('name', CONFOUNDERS)
-def test_only_the_mask_changing_confounders_change_the_mask(scene, name):
+def test_only_near_and_far_change_the_mask(scene, name):
     absent, present = (draw_pictures([s], 64) for s in scene_pair(scene, name))
     assert np.any(absent.images != present.images)
     assert np.array_equal(absent.masks, present.masks) == (name not in MASK_CHANGING)

@@ -64,7 +64,7 @@ def test_networks_have_the_requested_shape_and_kernels_of_size_1_or_3():
     ]
     for layer in layers:
         edges = layer.weight[..., 0, 0].flatten(1) != 0
-        # All channels of a layer alike, and about half of the layers.
+        # In about half of the layers, and there in all channels.
         assert (edges.all(dim=1) == edges.any(dim=1)).all()
         assert 0.4 < edges.any(dim=1).float().mean() < 0.6
         assert (layer.weight[..., 1, 1] != 0).all()

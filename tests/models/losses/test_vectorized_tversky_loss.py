@@ -74,7 +74,7 @@ def test_it_is_built_like_mmsegs_loss_and_takes_a_loss_name():
 
 @pytest.mark.parametrize('dtype', [torch.bfloat16, torch.float16])
 def test_mixed_precision_does_not_lose_precision_in_sums_over_pixels(dtype):
-    # 300 x 300 of one class: their number is beyond float16.
+    # 300 x 300 pixels: their number exceeds float16.
     logits = torch.randn(1, 2, 300, 300, generator=torch.Generator().manual_seed(0))
     logits = logits.to(dtype)
     labels = torch.zeros(1, 300, 300, dtype=torch.long)

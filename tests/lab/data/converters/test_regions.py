@@ -26,7 +26,7 @@ def test_a_flat_list_of_coordinates_is_one_polygon():
     assert np.array_equal(labels, square())
 
 
-def test_all_parts_of_one_lesion_are_filled():
+def test_polygons_of_one_lesion_in_parts_are_all_filled():
     parts = [*SQUARE, [6, 5, 8, 5, 8, 6, 6, 6]]
     labels, _ = draw_regions([Region(1, parts)], SIZE)
     expected = square()

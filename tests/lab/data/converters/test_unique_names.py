@@ -15,7 +15,7 @@ def test_names_without_a_clash_stay_unchanged():
     assert unique_names(wanted) == wanted
 
 
-def test_names_in_two_folders_get_the_nearest_folder_that_tells_them_apart():
+def test_names_in_two_folders_get_the_nearest_folder_that_distinguishes_them():
     wanted = by_stem('c1/images/1.jpg', 'c2/images/1.jpg', 'c2/images/2.jpg')
     assert unique_names(wanted) == {
         'c1/images/1.jpg': 'c1_images_1',
