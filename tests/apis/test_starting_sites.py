@@ -1,0 +1,89 @@
+from types import SimpleNamespace
+
+import pytest
+from mmengine.config import Config
+
+from mcdrl_mmseg.apis import training
+from mcdrl_mmseg.apis.known_errors import OptionError
+from mcdrl_mmseg.apis.starting_sites import StartingSitesHook
+
+
+def _fold(sites, held_out=None):
+    """Config of a training on some sites."""
+    entries = dict(train_dataloader=dict(dataset=dict(split='train', sites=sites)))
+    if held_out:
+        entries['held_out_site'] = held_out
+        entries['test_dataloader'] = dict(dataset=dict(sites=[held_out]))
+    return Config(entries)
+
+
+@pytest.fixture
+def start():
+    """Warnings when a training starts from the checkpoint of another config."""
+
+    def run(own, earlier, resume):
+        lines = []
+        runner = SimpleNamespace(
+            logger=SimpleNamespace(warning=lines.append),
+            work_dir='work',
+            _resume=resume,
+            _load_from='all.pth',
+        )
+        meta = dict(cfg=earlier.pretty_text)
+        StartingSitesHook(own).after_load_checkpoint(runner, dict(meta=meta))
+        return lines
+
+    return run
+
+
+def test_a_run_is_not_resumed_with_another_site_held_out(start):
+    earlier = _fold(['a', 'b'], held_out='c')
+    with pytest.raises(OptionError) as refused:
+        start(_fold(['b', 'c'], held_out='a'), earlier, resume=True)
+    text = str(refused.value)
+    assert 'trained on a, b, but the config trains on b, c' in text
+    assert 'Set MCDRL_HELD_OUT=c,' in text
+
+
+def test_a_run_on_all_sites_is_not_resumed_with_one_held_out(start):
+    with pytest.raises(OptionError, match='of its beginning'):
+        start(_fold(['a', 'b'], held_out='c'), _fold(['a', 'b', 'c']), resume=True)
+
+
+def test_a_run_is_resumed_on_its_own_sites_in_any_order(start):
+    earlier = _fold([dict(name='a'), 'b'], held_out='c')
+    assert start(_fold(['b', 'a'], held_out='c'), earlier, resume=True) == []
+
+
+def test_initial_weights_that_know_the_held_out_site_are_reported(start):
+    (line,) = start(_fold(['a', 'b'], 'c'), _fold(['a', 'b', 'c']), resume=False)
+    assert line.startswith('all.pth was trained on images of c, which')
+
+
+def test_initial_weights_of_the_same_fold_or_of_a_new_training_site_pass(start):
+    own = _fold(['a', 'b'], held_out='c')
+    assert start(own, _fold(['a'], held_out='c'), resume=False) == []
+    # Nothing is held out: no score at a new site is claimed.
+    assert start(_fold(['a', 'b', 'c']), own, resume=False) == []
+
+
+@pytest.mark.parametrize('resume', [True, False])
+def test_trainings_without_named_sites_start_from_any_checkpoint(start, resume):
+    stock = Config(dict(train_dataloader=dict(dataset=dict(type='BaseSegDataset'))))
+    assert start(stock, _fold(['a', 'b'], 'c'), resume) == []
+    assert start(_fold(['a', 'b'], 'c'), stock, resume) == []
+
+
+def test_tools_train_compares_the_sites_of_every_checkpoint_it_starts_from(
+    monkeypatch, tmp_path
+):
+    path = tmp_path / 'fold.py'
+    path.write_text(_fold(['a'], held_out='c').pretty_text)
+    hooks = []
+    runner = SimpleNamespace(hooks=hooks, register_hook=hooks.append, train=list)
+    monkeypatch.setattr(training, 'build_runner', lambda cfg: runner)
+    monkeypatch.setattr(training, 'insert_and_check', lambda cfg: cfg)
+    monkeypatch.setenv('LOCAL_RANK', '0')
+    argv = ['train', str(path), '--resume', '--work-dir', str(tmp_path / 'work')]
+    assert training.main(argv) == 0
+    assert any(isinstance(hook, StartingSitesHook) for hook in hooks)
