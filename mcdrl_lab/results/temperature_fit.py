@@ -99,8 +99,10 @@ def calibrate(
 
     Raises:
         ProtocolError: A validation image is of the site that the config or the training
-            held out, or the validation images lack a lesion class.
+            held out, the validation images lack a lesion class, or their classes have
+            other labels than those of the training.
     """
+    _check_labels(model, cfg, ['val', *loaders])
     # The config may be of another fold than the checkpoint.
     trained = getattr(model, 'trained_sites', None)
     odds, targets, sites = [], [], []
@@ -131,6 +133,26 @@ def calibrate(
     for loader in loaders:
         done.scores[loader] = _measure(model, cfg, loader, temperature)
     return done
+
+
+def _check_labels(model: nn.Module, cfg: Config, loaders: Sequence[str]) -> None:
+    """Refuse data in which the label of a class is that of another in the training."""
+    from mmengine.registry import init_default_scope
+
+    from mcdrl_mmseg.engine.class_order import moved_class
+    from mcdrl_mmseg.engine.config_check.config_components import (
+        components,
+        datasets_of,
+    )
+    from mcdrl_mmseg.engine.config_check.evaluated_data import classes_of
+
+    init_default_scope(cfg.get('default_scope', 'mmseg'))
+    parts = components(cfg)
+    for loader in loaders:
+        for part in datasets_of(parts, loader):
+            trained = model.dataset_meta['classes']
+            if problem := moved_class(trained, classes_of(part)):
+                raise ProtocolError(f'{part.at("metainfo")}: the checkpoint {problem}')
 
 
 def _ignored_by(model: nn.Module) -> int:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from mmengine.hooks import Hook
 from mmengine.model import BaseTTAModel
@@ -12,6 +13,7 @@ from mmseg.registry import HOOKS
 from torch import Tensor
 
 from mcdrl_mmseg.clip.norm_activations import keep_activations
+from mcdrl_mmseg.engine.class_order import moved_class, trained_classes
 from mcdrl_mmseg.engine.runner import unwrap_model
 
 # Prefixes of a stock model's weights, and their prefixes in the model with MCDRL.
@@ -40,6 +42,9 @@ class ConfigCheckHook(Hook):
     It also undoes what ``sync_bn`` does to a stock backbone of timm:
     :func:`~mcdrl_mmseg.clip.norm_activations.keep_activations`.
 
+    It also refuses a test, or a resumed training, on data whose classes have other
+    labels than those of the checkpoint: the label of a polyp would mean a nodule.
+
     Examples:
         >>> default_hooks = dict(config_check=dict(type='ConfigCheckHook'))
     """
@@ -51,6 +56,7 @@ class ConfigCheckHook(Hook):
         # Set by callers that checked the config before they built the runner.
         self.checked = False
         self._loaded: Mapping[str, Tensor] | None = None
+        self._classes: Sequence[str] = ()
 
     def before_run(self, runner: Runner) -> None:
         """Let norms of timm go on activating, in whatever part of the model they are.
@@ -65,10 +71,13 @@ class ConfigCheckHook(Hook):
 
         Raises:
             ConfigCheckError: The config has problems; the message names all of them.
-            CheckpointError: ``load_from`` is a checkpoint of the stock model.
+            CheckpointError: ``load_from`` is a checkpoint of the stock model, or the
+                classes of a resumed run have other labels.
         """
         from mcdrl_mmseg.engine.config_check import check_config
 
+        if self._classes and runner._resume:
+            self._refuse_moved_classes(runner, runner.train_dataloader)
         # Missing weights are fine here: a training may start from a partial checkpoint.
         state, self._loaded = self._loaded, None
         if state is not None:
@@ -81,18 +90,41 @@ class ConfigCheckHook(Hook):
         """Note the loaded weights; whether a test follows is not known yet."""
         state = checkpoint.get('state_dict', checkpoint)
         self._loaded = {key.removeprefix('module.'): state[key] for key in state}
+        self._classes = trained_classes(checkpoint)
+
+    def _refuse_moved_classes(self, runner: Runner, loader: Any) -> None:
+        from mcdrl_mmseg.safe_loading import CheckpointError
+
+        labelled = getattr(loader.dataset, 'metainfo', {}).get('classes') or ()
+        if problem := moved_class(self._classes, labelled):
+            named = runner._load_from or f'The checkpoint in {runner.work_dir}'
+            raise CheckpointError(f'{named} {problem}')
 
     def before_test(self, runner: Runner) -> None:
-        """Refuse a checkpoint that left weights of the model random.
+        """Refuse a checkpoint that leaves weights random, or has other labels.
 
         Raises:
-            CheckpointError: There are such weights; the message names some.
+            CheckpointError: There are such weights, and the message names some; or a
+                class has another label in the data.
         """
+        self._check_loaded(runner, 'test')
+
+    def before_val(self, runner: Runner) -> None:
+        """As before a test: a validation without training scores weights as well.
+
+        Raises:
+            CheckpointError: See :meth:`before_test`.
+        """
+        self._check_loaded(runner, 'val')
+
+    def _check_loaded(self, runner: Runner, loader: str) -> None:
         from mcdrl_mmseg.safe_loading import refuse_misfit
 
         state, self._loaded = self._loaded, None
         if state is None:
             return
+        if self._classes:
+            self._refuse_moved_classes(runner, getattr(runner, f'{loader}_dataloader'))
         model = unwrap_model(runner)
         if isinstance(model, BaseTTAModel):
             model = model.module
@@ -115,14 +147,6 @@ class ConfigCheckHook(Hook):
             'They would be random. Use the config that the checkpoint was trained '
             'with; it is in the work folder of the training.',
         )
-
-    def before_val(self, runner: Runner) -> None:
-        """As before a test: a validation without training scores weights as well.
-
-        Raises:
-            CheckpointError: See :meth:`before_test`.
-        """
-        self.before_test(runner)
 
 
 def _refuse_unwrapped(runner: Runner, state: Mapping[str, Tensor]) -> None:

@@ -174,3 +174,70 @@ def test_training_from_a_stock_checkpoint_with_other_weight_names_is_refused(
                 hook.before_train(runner)
         else:
             hook.before_train(runner)
+
+
+@pytest.fixture
+def labelled():
+    """Runs the hook on a checkpoint of some classes, on data of others."""
+
+    def run(trained, classes, stage, resume=False):
+        model = torch.nn.Linear(3, 2)
+        data = SimpleNamespace(dataset=SimpleNamespace(metainfo=dict(classes=classes)))
+        runner = SimpleNamespace(
+            cfg=Config({}),
+            model=model,
+            work_dir='work',
+            _load_from=None if resume else 'best.pth',
+            _resume=resume,
+            **{f'{name}_dataloader': data for name in ('train', 'val', 'test')},
+        )
+        hook = ConfigCheckHook()
+        meta = dict(dataset_meta=dict(classes=trained))
+        hook.after_load_checkpoint(
+            runner, dict(state_dict=model.state_dict(), meta=meta)
+        )
+        getattr(hook, f'before_{stage}')(runner)
+
+    return run
+
+
+TRAINED = ('background', 'polyp', 'nodule')
+
+
+@pytest.mark.parametrize('stage', ['val', 'test'])
+@pytest.mark.parametrize(
+    'classes',
+    [('background', 'nodule', 'polyp'), ('background', 'cyst', 'polyp')],
+)
+def test_a_test_on_data_whose_classes_have_other_labels_is_refused(
+    labelled, stage, classes
+):
+    with pytest.raises(CheckpointError) as refused:
+        labelled(TRAINED, classes, stage)
+    assert str(refused.value).startswith(
+        f'best.pth was trained with the classes {TRAINED}, but the data set has '
+        f'{classes}: label 1 would'
+    )
+
+
+def test_a_run_is_not_resumed_on_data_whose_classes_have_other_labels(labelled):
+    swapped = ('background', 'nodule', 'polyp')
+    with pytest.raises(CheckpointError, match=r'^The checkpoint in work was trained'):
+        labelled(TRAINED, swapped, 'train', resume=True)
+    # Its head learns the labels of a new training anew.
+    labelled(TRAINED, swapped, 'train')
+
+
+@pytest.mark.parametrize(
+    ('trained', 'classes'),
+    [
+        (TRAINED, TRAINED),
+        (TRAINED, ('background', 'lesion', 'nodule')),
+        (None, TRAINED),
+        (TRAINED, None),
+    ],
+)
+def test_classes_of_the_same_labels_or_of_other_names_are_tested(
+    labelled, trained, classes
+):
+    labelled(trained, classes, 'test')

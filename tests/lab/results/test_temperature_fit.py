@@ -69,6 +69,24 @@ def test_pixels_that_the_head_ignores_are_not_used_in_the_fit(monkeypatch, ignor
     assert found == pytest.approx(expected, rel=1e-3)
 
 
+def test_data_whose_classes_have_other_labels_are_not_fitted_on():
+    """The temperatures of two classes would be swapped."""
+    model = SimpleNamespace(
+        dataset_meta=dict(classes=('background', 'polyp', 'nodule')),
+        decode_head=SimpleNamespace(ignore_index=255),
+    )
+    swapped = dict(
+        type='EndoscopySiteDataset',
+        metainfo=dict(classes=('background', 'nodule', 'polyp')),
+    )
+    cfg = Config(dict(val_dataloader=dict(dataset=swapped)))
+    with pytest.raises(ProtocolError) as refused:
+        temperature_fit.calibrate(model, cfg)
+    assert str(refused.value).startswith(
+        'val_dataloader.dataset.metainfo: the checkpoint was trained with the classes'
+    )
+
+
 def test_the_temperature_of_always_correct_pixels_stays_within_bounds():
     (temperature,) = fit_temperature(np.array([[5.0], [-5.0]]), np.array([1, 0]))
     assert 0.02 <= temperature < 0.5
