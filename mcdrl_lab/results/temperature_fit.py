@@ -100,9 +100,11 @@ def calibrate(
     Raises:
         ProtocolError: A validation image is of the site that the config or the training
             held out, the validation images lack a lesion class, or their classes have
-            other labels than those of the training.
+            other labels than those of the training; or test images are among them.
     """
     _check_labels(model, cfg, ['val', *loaders])
+    if 'test' in loaders:
+        _check_test_images(cfg)
     # The config may be of another fold than the checkpoint.
     trained = getattr(model, 'trained_sites', None)
     odds, targets, sites = [], [], []
@@ -153,6 +155,30 @@ def _check_labels(model: nn.Module, cfg: Config, loaders: Sequence[str]) -> None
             trained = model.dataset_meta['classes']
             if problem := moved_class(trained, classes_of(part)):
                 raise ProtocolError(f'{part.at("metainfo")}: the checkpoint {problem}')
+
+
+def _check_test_images(cfg: Config) -> None:
+    """Refuse to test on images of the fit, as a config that holds no site out has."""
+    fitted, tested = (_image_paths(cfg, loader) for loader in ('val', 'test'))
+    if shared := sorted(fitted & tested):
+        raise ProtocolError(
+            f'{len(shared)} of {len(tested)} test images, such as {shared[0]}, are '
+            'validation images, which the temperatures are fitted on: their scores '
+            'would not show how well other images are calibrated. Leave out --test, '
+            'or use the config of a run that held a site out.'
+        )
+
+
+def _image_paths(cfg: Config, loader: str) -> set[str]:
+    """Paths of a loader's images, none of which is read."""
+    from mmengine.registry import init_default_scope
+    from mmseg.registry import DATASETS
+
+    init_default_scope(cfg.get('default_scope', 'mmseg'))
+    if not cfg.get(f'{loader}_dataloader'):
+        raise ProtocolError(f'the config has no {loader}_dataloader.')
+    dataset = DATASETS.build(cfg[f'{loader}_dataloader'].dataset)
+    return {str(dataset.get_data_info(n)['img_path']) for n in range(len(dataset))}
 
 
 def _ignored_by(model: nn.Module) -> int:

@@ -1,3 +1,4 @@
+import re
 import resource
 import signal
 from types import SimpleNamespace
@@ -136,6 +137,21 @@ def test_command_writes_a_calibrated_copy_and_keeps_the_original(run, capsys):
     assert main(arguments) == 2
     assert '--overwrite' in capsys.readouterr().err
     assert main([*arguments, '--overwrite']) == 0
+
+
+def test_command_does_not_test_on_the_images_of_the_fit(run, capsys):
+    """A config that holds no site out, as of one hospital, has one part for both."""
+    cfg = Config.fromfile(run / 'config.py')
+    cfg.test_dataloader = cfg.val_dataloader
+    cfg.pop('held_out_site')
+    cfg.dump(run / 'config.py')
+    arguments = ['calibrate', str(run / 'best.pth'), '--device', 'cpu']
+    assert main([*arguments, '--test']) == 2
+    told = capsys.readouterr().err
+    found = r'error: (\d+) of \1 test images, such as \S+, are validation'
+    assert re.search(found, told)
+    assert not (run / 'best_calibrated.pth').exists()
+    assert main(arguments) == 0
 
 
 def test_command_refuses_the_held_out_site_and_a_missing_config(run, capsys):
