@@ -39,11 +39,11 @@ class ConfigCheckHook(Hook):
     The hook refuses it. It also refuses a training with ``load_from`` a stock model
     whose parts MCDRL wraps: as their weights have other names, none would be loaded.
 
-    It also undoes what ``sync_bn`` does to a stock backbone of timm:
-    :func:`~mcdrl_mmseg.clip.norm_activations.keep_activations`.
-
     It also refuses a test, or a resumed training, on data whose classes have other
     labels than those of the checkpoint: the label of a polyp would mean a nodule.
+
+    Besides, it undoes what ``sync_bn`` does to a stock backbone of timm:
+    :func:`~mcdrl_mmseg.clip.norm_activations.keep_activations`.
 
     Examples:
         >>> default_hooks = dict(config_check=dict(type='ConfigCheckHook'))
