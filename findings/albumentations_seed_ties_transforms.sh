@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
 # With a seed, the transforms of an albumentations composition all draw the same numbers.
 #
-# Expected: seed makes the draws repeatable and changes nothing else. Of a flip to the side and one
-#   upside down, each with a probability of a half, four combinations occur, a quarter each.
-# Happens: every transform gets a generator of its own with the same seed. An image is flipped in both
-#   directions or in none; a single flip never occurs. Without a seed all four do. set_random_seed() does the same
-#   as seed; set_random_state(), which passes one generator on to all, keeps the draws apart.
-#   The help of seed speaks of repeatable sequences alone.
+# Expected: seed makes the draws repeatable and changes nothing else. A horizontal and a vertical flip, each with a
+#   probability of one half, give four combinations, each in a quarter of the draws.
+# Happens: every transform gets its own generator, all with the same seed. An image is flipped in both directions or in
+#   none; a single flip never occurs. Without a seed all four do. set_random_seed() does the same as seed;
+#   set_random_state(), which passes one generator on to all, keeps the draws apart. The help of seed mentions only
+#   repeatable sequences.
 # Versions: albumentations 2.0.8, the last of this name; NumPy 2.4.6.
-# Why it matters: whoever seeds, so that a study can be repeated, trains with fewer augmentations
-#   than whoever does not: half of the flips, and strong rotation always with strong scale.
+# Why it matters: a training that is seeded so that it can be repeated sees fewer augmentations than an unseeded one:
+#   half of the flips, and strong rotation always together with strong scaling.
 # Seen: 2026-11-29, Linux x86-64, Python 3.11, exit status 0. Output:
 #   of 1000: none, to the side, upside down, both
 #   expected, without a seed, each above 150: True

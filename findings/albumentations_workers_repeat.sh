@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
-# With albumentations every worker makes the same draws, and makes them again in every epoch.
+# With albumentations every data loader worker makes the same random draws, and repeats them in every epoch.
 #
 # Expected: a random brightness differs from image to image, in each worker and in each epoch, as
 #   it does with NumPy's global generator, which PyTorch seeds in each worker.
-# Happens: Compose holds generators of its own, seeded when it is made. Workers are copies of the
-#   process that holds it, so the first image of each worker has one brightness, the second another,
-#   and so on; and as workers are started anew for each epoch, the next epoch has the same again. Of
-#   24 draws 6 differ. A seed does not help; persistent workers help against the second half.
-#   Its help says that generators outside have no influence, not this.
-# Versions: albumentations 2.0.8, the last of this name; torch 2.13.0, NumPy 2.4.6.
-#   Known: albumentations' issue 2473; repaired in the package that succeeds it, AlbumentationsX.
+# Happens: Compose holds its own generators, seeded when it is created. Workers are copies of the process that holds it,
+#   so the first image of every worker gets the same brightness, and likewise the second, and so on. Workers are
+#   restarted for each epoch, so the next epoch repeats these draws. Only 6 of 24 draws differ. A seed does not help;
+#   persistent workers prevent only the repetition across epochs. The help says that outside generators have no
+#   influence, but does not mention this.
+# Versions: albumentations 2.0.8, the last of this name; torch 2.13.0, NumPy 2.4.6. Known: albumentations' issue 2473;
+#   fixed in its successor, AlbumentationsX.
 # Why it matters: with few images augmentation is most of the variety that there is. A hundred
 #   epochs of 400 images in 4 workers see 100 draws in place of 40,000, and nothing shows it.
 # Seen: 2026-11-29, Linux x86-64, Python 3.11, exit status 0. Output:

@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# The largest component of a mask with nothing but small lesions is the whole image in ANTsPy.
+# For a mask that has only small lesions, ANTsPy returns the whole image as the largest component.
 #
-# Expected: iMath(mask, 'GetLargestComponent') of a mask with one lesion of 49 voxels is this lesion, or, as a smallest size is
-#   an option of it, nothing. Of an empty mask it is empty.
-# Happens: components below 50 voxels are dropped unless another number is given, and where none is left every voxel of the image
-#   is set to 1. So it is for an empty mask. iMath_get_largest_component, its named form, does the same. With a size of 0 a small
-#   lesion is right, an empty mask still the whole image. No message.
+# Expected: iMath(mask, 'GetLargestComponent') of a mask with one lesion of 49 voxels returns this lesion, or nothing,
+#   because it has an option for the smallest size. For an empty mask the result is empty.
+# Happens: components below 50 voxels are dropped unless another number is given. If none is left, every voxel of the
+#   image is set to 1. The same happens for an empty mask. iMath_get_largest_component, its named form, does the same.
+#   With a size of 0 a small lesion is kept, but an empty mask still becomes the whole image. No message.
 # Versions: antspyx 0.6.3, NumPy 2.3.5.
-# Why it matters: predictions are cleaned in this way. A healthy image that was predicted right becomes one large lesion, and so
-#   does one with a small polyp: Dice falls from 1 to 0.06 here.
+# Why it matters: predictions are cleaned in this way. A healthy image that was predicted correctly becomes one large
+#   lesion, and so does one with a small polyp: Dice falls from 1 to 0.06 here.
 # Seen: 2026-11-30, Linux x86-64, Python 3.11, exit status 0. Output:
 #   lesions in an image of 1600 voxels: voxels before and after
 #   one of 100: 100 100

@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# ANTsPy makes unsigned integers of signed ones: air of -1000 in a CT is 4294966296, and brighter than bone.
+# ANTsPy converts signed integers to unsigned ones: air of -1000 in a CT becomes 4294966296, brighter than bone.
 #
-# Expected: ants.from_numpy of int16, the type of a CT, keeps the values, or refuses them: the help speaks of
-#   an array, not of its sign.
+# Expected: ants.from_numpy of int16, the type of a CT, keeps the values, or raises an error. The help mentions an
+#   array, not its sign.
 # Happens: every integer type but uint8 becomes uint32: -1000 is 4294966296. The mean of air, water, liver and bone is a
-#   billion. new_image_like and from_sitk do the same. Of floats, and of a file that image_read reads, it is right.
-#   The cast is deliberate and silent (ANTsPy's pull request 665). No message.
+#   billion. new_image_like and from_sitk do the same. Floats, and files read by image_read, are correct. The cast is
+#   deliberate and silent (ANTsPy's pull request 665). No message.
 # Versions: antspyx 0.6.3, SimpleITK 2.5.7, NumPy 2.3.5.
-# Why it matters: what nibabel, pydicom and SimpleITK give of a CT is int16. Normalised by its largest value the body is
-#   black and the air white; a threshold takes the air for bone; an ignored label of -1 is 4294967295.
+# Why it matters: nibabel, pydicom and SimpleITK return a CT as int16. Normalised by its largest value the body is black
+#   and the air white; a threshold classifies air as bone; an ignored label of -1 becomes 4294967295.
 # Seen: 2026-12-01, Linux x86-64, Python 3.11, exit status 0. Output:
 #   expected: -1000 0 60 700 ; above 300: 1
 #   floats: -1000 0 60 700 ; above 300: 1

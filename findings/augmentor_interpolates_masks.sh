@@ -1,16 +1,15 @@
 #!/usr/bin/env bash
-# Augmentor treats masks as photographs: they are interpolated, brightened and filled with noise.
+# Augmentor treats masks like photographs: it interpolates them, brightens them and fills them with noise.
 #
-# Expected: what is given by Pipeline.ground_truth() is moved as the image is, to the nearest label;
-#   changes of colour leave it alone.
-# Happens: every operation does to the mask what it does to the image. Rotation, zoom and elastic
-#   distortion resample bicubically: of classes 0, 2, 4 a rim of 1, 3 and 5. Brightness multiplies
-#   class numbers, inversion takes them from 255, and random erasing writes noise of 255 classes. The
-#   help says "augmented alongside the original images", for "semantic segmentation ground truth".
+# Expected: a mask given to Pipeline.ground_truth() is transformed with its image, by nearest neighbour; colour changes
+#   leave it as it is.
+# Happens: every operation does to the mask what it does to the image. Rotation, zoom and elastic distortion resample
+#   bicubically: classes 0, 2, 4 get a rim of 1, 3 and 5. Brightness multiplies class numbers, inversion subtracts them
+#   from 255, and random erasing writes noise of 255 classes. The help says "augmented alongside the original images",
+#   for "semantic segmentation ground truth".
 # Versions: Augmentor 0.2.12, Pillow 13.0.0, NumPy 2.4.6.
-# Why it matters: every number is a class to the training that follows, and masks of 0 and 255 get grey
-#   rims that some thresholds take for lesion. Flips, rotation by 90 degrees and crops without
-#   resizing are safe.
+# Why it matters: every number is a class to the training that follows, and masks of 0 and 255 get grey rims that some
+#   thresholds count as lesion. Flips, rotation by 90 degrees and crops without resizing are safe.
 # Seen: 2026-11-29, Linux x86-64, Python 3.11, exit status 0. Output:
 #   expected: classes 0, 2, 4 after each
 #   flip_left_right: 0 2 4

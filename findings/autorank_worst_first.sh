@@ -1,15 +1,14 @@
 #!/usr/bin/env bash
-# Autorank puts the worst model first, and measures effects against it.
+# Autorank lists the worst model first, and computes effect sizes relative to it.
 #
-# Expected: autorank(data), at its default order='descending' for scores of which more is better, ranks the
-#   best model first, with "the effect size in comparison to the highest mean value", as the help says.
-# Happens: the column of ranks is right, 1 for the best, and the rows are sorted by it downwards: rankdf's
-#   first row is the worst model, and every effect is a difference from it. Of three models the best
-#   is said to have an effect of -11.7, the worst one of 0. With order='ascending', for errors, the
-#   first row is the best.
+# Expected: autorank(data), at its default order='descending' for scores where higher is better, ranks the best model
+#   first, with "the effect size in comparison to the highest mean value", as the help says.
+# Happens: the column of ranks is right, 1 for the best, but the rows are sorted by it in descending order: rankdf's
+#   first row is the worst model, and every effect is a difference from it. Of three models the best gets an effect of
+#   -11.7 and the worst an effect of 0. With order='ascending', for errors, the first row is the best.
 # Versions: autorank 1.3.0, baycomp 1.0.3, pandas 3.1.1, SciPy 1.17.1, statsmodels 0.15.0, NumPy 2.4.6.
-# Why it matters: rankdf.index[0] is how a script takes the winner, and latex_table prints the rows as they
-#   are: a table of Dice names the worst method first, with negative effects for the good ones.
+# Why it matters: scripts read the winner from rankdf.index[0], and latex_table prints the rows as they are: a table of
+#   Dice names the worst method first, with negative effects for the good ones.
 # Seen: 2026-11-29, Linux x86-64, Python 3.11, exit status 0. Output:
 #   scores, expected: good mid bad, ranks 1 2 3, effects from good
 #   scores, happened: bad mid good - ranks 3 2 1 - effects 0.0 -8.0 -11.7

@@ -1,14 +1,13 @@
 #!/usr/bin/env bash
 # Baal's Precision is the recall of each class.
 #
-# Expected: precision, of the pixels that are predicted to be a class the share that are right.
-# Happens: the right ones are divided by the pixels that have the class in the truth. A model that calls every pixel
-#   lesion has a precision of 1.0 where it is 0.1, and one that finds a tenth of a lesion without any error has
-#   0.1 where it is 1.0. So it is by its name 'precision' in a list of metrics. Accuracy is right.
-#   No message.
+# Expected: precision is the share of correct pixels among those that are predicted as the class.
+# Happens: the correct pixels are divided by the ground-truth pixels of the class. A model that predicts lesion
+#   everywhere scores 1.0 instead of 0.1, and one that finds a tenth of a lesion without any error scores 0.1 instead of
+#   1.0. The metric named 'precision' in a list of metrics does the same. Accuracy is correct. No message.
 # Versions: baal 2.1.0, scikit-learn 1.9.1, torch 2.13.0, NumPy 2.4.6.
-# Why it matters: rare lesions are over-segmented first of all, and precision is what shows it. This one
-#   rises as more is marked: of two models the one with more false alarms is chosen.
+# Why it matters: rare lesions are over-segmented first of all, and precision is what shows it. This one rises as more
+#   pixels are marked, so of two models the one with more false alarms is chosen.
 # Seen: 2026-11-30, Linux x86-64, Python 3.11, exit status 0. Output:
 #   precision of [background, lesion]
 #   all is lesion: expected [0.0, 0.1], happened [0.0, 1.0], recall [0.0, 1.0]

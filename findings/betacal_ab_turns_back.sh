@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# betacal's calibration with parameters='ab' gives the surest pixels of a rare lesion the lowest probability.
+# betacal's calibration with parameters='ab' gives the most confident pixels of a rare lesion the lowest probability.
 #
-# Expected: beta calibration keeps the order of probabilities: its exponents are not below 0, as in the paper by its
-#   authors that the class names.
-# Happens: with 'abm' and 'am' it does. With 'ab', where 0.5 stays 0.5, no exponent is checked. Where lesion is
-#   rarer than the model says, one comes out below 0: the curve rises to 0.78 and falls to 0.05 at 1.0, which is less
-#   than what 0.4 becomes. There is no message; fit turns off all warnings of the program besides.
+# Expected: beta calibration keeps the order of probabilities: its exponents are at least 0, as in its authors' paper,
+#   which the class cites.
+# Happens: with 'abm' and 'am' it does. With 'ab', where 0.5 stays 0.5, no exponent is checked. Where lesion is rarer
+#   than the model says, one comes out below 0: the curve rises to 0.78 and falls to 0.05 at 1.0, which is less than
+#   what 0.4 becomes. There is no message; fit also turns off all warnings of the program.
 # Versions: betacal 1.1.0, scikit-learn 1.9.1, SciPy 1.17.1, NumPy 2.4.6.
-# Why it matters: models are too sure of small lesions, and their surest pixels are the heart of a lesion. At a
-#   threshold of 0.5 the calibrated map has a hole there.
+# Why it matters: models are overconfident on small lesions, and their most confident pixels lie in the centre of a
+#   lesion. At a threshold of 0.5 the calibrated map has a hole there.
 # Seen: 2026-11-30, Linux x86-64, Python 3.11, exit status 0. Output:
 #   probability: 0.4 0.5 0.8 0.95 0.99 0.999999 1.0
 #   share of lesion: 0.022 0.047 0.443 0.947 0.998 1.0 1.0

@@ -1,15 +1,16 @@
 #!/usr/bin/env bash
 # calzone gives every class the calibration slope of class 1.
 #
-# Expected: CalibrationMetrics(class_to_calculate=2) measures class 2 against the rest, as its help says.
-#   A slope near 1 says that its probabilities are right, one near 0.3 that they are too sure.
-# Happens: the slope and intercept of the Cox regression (COX) are those of class 1, whichever is asked for, while
-#   the calibration error (ECE-H) beside them is of the right class. A class that is too sure, with a slope of 0.44,
-#   has the 1.02 of another one. The function below it, cox_regression_analysis(class_to_calculate=2), sets the labels
-#   of class 2 against the probabilities of class 1: the slope is negative. By CalibrationMetrics two classes are
-#   right, as either has the slope of the other. No message.
+# Expected: CalibrationMetrics(class_to_calculate=2) measures class 2 against the rest, as its help says. A slope near 1
+#   means that its probabilities are correct, one near 0.3 that they are overconfident.
+# Happens: the slope and intercept of the Cox regression (COX) are those of class 1, whichever class is requested, while
+#   the calibration error (ECE-H) beside them is that of the requested class. An overconfident class with a slope of
+#   0.44 gets the 1.02 of another class. The function below it, cox_regression_analysis(class_to_calculate=2), compares
+#   the labels of class 2 with the probabilities of class 1: the slope is negative. With two classes CalibrationMetrics
+#   is correct, because both have the same slope. No message.
 # Versions: calzone-tool 0.1.0, statsmodels 0.15.0, NumPy 2.4.6, SciPy 1.17.1.
-# Why it matters: background, lesion and instrument are three classes. Where one is calibrated, it is said of all.
+# Why it matters: background, lesion and instrument are three classes. If class 1 is calibrated, all three are reported
+#   as calibrated.
 # Seen: 2026-11-30, Linux x86-64, Python 3.11, exit status 0. Output:
 #   slope by hand, of COX, of the function; calibration error
 #   class 0: 0.42 1.02 -0.35 - 0.097

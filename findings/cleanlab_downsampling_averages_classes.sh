@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
 # cleanlab downsamples label maps by the mean of class numbers: which labels are wrong depends on the numbering.
 #
-# Expected: segmentation.filter.find_label_issues(labels, pred_probs, downsample=2) works on a smaller map of the
-#   same classes, "potentially less accurate", and as well whatever number a class has.
-# Happens: class numbers of a block are averaged and rounded, so that half class 0 and half class 2 is class 1, which
-#   is not there. Such blocks enter what is expected of class 1. Of 64 wrong pixels 37 are found, however classes are
-#   numbered; by downsample=2 it is 8, 32 or 36, and by 4 it is 12, 21 or 49, by the numbering alone. No message.
+# Expected: segmentation.filter.find_label_issues(labels, pred_probs, downsample=2) works on a smaller map of the same
+#   classes, "potentially less accurate", and equally well for every numbering of the classes.
+# Happens: class numbers of a block are averaged and rounded, so that a block of half class 0 and half class 2 becomes
+#   class 1, which is not there. Such blocks enter the statistics of class 1. Without downsampling 37 of 64 wrong pixels
+#   are found, for every numbering; downsample=2 finds 8, 32 or 36, and 4 finds 12, 21 or 49, depending only on the
+#   numbering. No message.
 # Versions: cleanlab 2.9.0, scikit-learn 1.9.1, NumPy 2.4.6.
-# Why it matters: it is meant to find lesions that an annotator missed, and masks are large. How many it finds
-#   follows from the order of the classes in a config.
+# Why it matters: it is meant to find lesions that an annotator missed, and masks are large. How many it finds depends
+#   on the order of the classes in a config.
 # Seen: 2026-11-30, Linux x86-64, Python 3.11, exit status 0. Output:
 #   numbers of background, polyp, instrument: wrong pixels found of 64
 #   (0, 1, 2): 37; downsample=2: 32; downsample=4: 12

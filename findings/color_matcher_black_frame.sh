@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
-# One black pixel makes NaN of a whole image in color-matcher's transfer after Reinhard.
+# In color-matcher's Reinhard transfer, one black pixel turns the whole image into NaN.
 #
-# Expected: transfer(src, ref, method='reinhard') of 8-bit images gives the source the mean colour of the reference,
-#   as the other methods do, and black pixels are no trouble: the source code means to replace them by a small number.
-# Happens: in 8 bits that number is 0, and its logarithm minus infinity: where one pixel of the source or of the
-#   reference is 0 in all colours, every value of the result is NaN, and as an 8-bit image it is black. NumPy warns of
-#   a division by zero. Of floats the number is 1/255, which changes the source in place, and by a reference with a
-#   black frame the mucosa becomes hundreds of times as bright as white. Without black pixels it is right, and so is
-#   method='mkl' with one.
+# Expected: transfer(src, ref, method='reinhard') of 8-bit images gives the source the mean colour of the reference, as
+#   the other methods do. Black pixels are handled: the source code is meant to replace them by a small number.
+# Happens: in 8 bits that number is 0, and its logarithm is minus infinity. If one pixel of the source or of the
+#   reference is 0 in all colours, every value of the result is NaN, and as an 8-bit image it is black. NumPy warns of a
+#   division by zero. For floats the number is 1/255. It is written into the source in place, and with a black-framed
+#   reference the mucosa becomes hundreds of times as bright as white. Without black pixels the result is correct, and
+#   so is that of method='mkl' with one.
 # Versions: color-matcher 0.6.0, imageio 2.38.1, Pillow 13.0.0, NumPy 2.4.6.
-# Why it matters: endoscopic images have a black frame. Colours of hospitals are matched by this method, as an
+# Why it matters: endoscopic images have a black frame. Colours are matched between hospitals by this method, as an
 #   augmentation or before a model.
 # Seen: 2026-11-30, Linux x86-64, Python 3.11, exit status 0. Output:
 #   mean colour of the reference: 190.0 110.0 99.0

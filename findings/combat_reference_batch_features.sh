@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
-# pyComBat with a reference site gives back as many features uncorrected as that site has images.
+# With a reference site, pyComBat leaves as many features uncorrected as that site has images.
 #
 # Expected: of pycombat(data, batch, ref_batch=...), with features in rows and images in columns, the images of the
 #   reference stay as they are, and every feature of the others is moved to it.
-# Happens: the numbers of the reference's images are taken for numbers of features. With images 0 to 19 from the
-#   reference, features 0 to 19 of all sites come back as they were, and a shift of 8 stays a shift of 8; the rest
-#   is right. With images 20 to 39 as the reference it is features 20 to 39. Without a reference all are right.
-#   No message, as long as there are more features than images before the end of the reference.
-# Known: mended in its successor inmoose (its issue 14); combat 0.3.3 is the last one of its name.
+# Happens: the indices of the reference's images are used as indices of features. With images 0 to 19 from the
+#   reference, features 0 to 19 of all sites come back as they were, and a shift of 8 stays a shift of 8; the rest is
+#   right. With images 20 to 39 as the reference it is features 20 to 39. Without a reference all are right. No message,
+#   as long as there are more features than images before the end of the reference.
+# Known: fixed in its successor inmoose (its issue 14); combat 0.3.3 is the last one of its name.
 # Versions: combat 0.3.3, pandas 2.3.3 (with pandas 3 it ends with an error), NumPy 2.4.6.
-# Why it matters: it is taken to harmonise features of hospitals, hundreds of them from some dozen images. A part
-#   of the table keeps its site, in the order of its columns, and a classifier finds it.
+# Why it matters: it is used to harmonise hundreds of features between hospitals, from a few dozen images. Part of the
+#   table keeps its site effect, selected by the order of its columns, and a classifier finds it.
 # Seen: 2026-11-30, Linux x86-64, Python 3.11, exit status 0. Output:
 #   shift between a and b that is left, of 8; expected: about 0 for all features
 #   reference None: {'0 to 19': 0.1, '20 to 39': 0.1, '40 to 99': 0.1}

@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
 # confidence-intervals draws the same images of every patient: an interval depends on the order of the images.
 #
-# Expected: with conditions=patients the bootstrap draws patients, and then images of each of them, independently.
-#   In which order the images of a patient are listed has no influence on the interval of a mean.
-# Happens: each patient is resampled with one and the same seed, so that all patients with as many images have the same
-#   places drawn: the first image twice, or the second one twice, for all of them. Where the first image of
-#   each patient is the harder one, the interval is five times as wide as it should be. Swapped in every second patient it
-#   is nearly right. Without conditions it is as expected. No message.
+# Expected: with conditions=patients the bootstrap draws patients, and then images of each of them, independently. The
+#   order in which the images of a patient are listed does not affect the interval of a mean.
+# Happens: every patient is resampled with the same seed, so that for all patients with equally many images the same
+#   positions are drawn: the first image twice, or the second one twice, for all of them. Where the first image of each
+#   patient is the harder one, the interval is five times as wide as it should be. If the order is swapped for every
+#   second patient, it is nearly correct. Without conditions it is as expected. No message.
 # Versions: confidence-intervals 0.0.3, scikit-learn 1.9.1, SciPy 1.17.1, NumPy 2.4.6.
-# Why it matters: images of a patient are listed in an order that means something, such as white light before narrow
-#   band, or by the time of the frame. A real gain is then lost in the interval.
+# Why it matters: the images of a patient are listed in a meaningful order, such as white light before narrow band, or
+#   by the time of the frame. A real gain is then lost in the interval.
 # Seen: 2026-11-30, Linux x86-64, Python 3.11, exit status 0. Output:
 #   by hand: 0.72 to 0.781
 #   white light first: 0.596 to 0.907

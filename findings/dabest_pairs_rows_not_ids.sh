@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
-# DABEST pairs by the order of the rows, and asks for the column of names that it does not use.
+# DABEST pairs scores by row order. It requires a column of names, but does not pair by it.
 #
-# Expected: load(..., paired='baseline', id_col='image') pairs the two scores of an image by its name, and so it
-#   cannot do without that column. The order of the rows changes nothing.
-# Happens: the first score of one model goes with the first of the other, and so on. Names are used to draw lines
-#   and to leave out images with a gap. Where the two models stand in different orders a gain of 0.024 that is there on
-#   each of 20 images has an interval from -0.041 to 0.090, and a p of 0.5. Sorted by name it is right, and so is
-#   a table with one column for each model. No message.
+# Expected: load(..., paired='baseline', id_col='image') pairs the two scores of an image by its name, which is why the
+#   column is required. The order of the rows changes nothing.
+# Happens: the first score of one model is paired with the first of the other, and so on. Names are used to draw lines
+#   and to leave out images with a gap. If the rows of the two models are ordered differently, a gain of 0.024 that is
+#   present on each of 20 images gets an interval from -0.041 to 0.090, and a p of 0.5. Rows sorted by name give the
+#   correct result, and so does a table with one column for each model. No message.
 # Known: DABEST-python's pull request 237.
 # Versions: dabest 2025.10.20, NumPy 2.1.3, pandas 2.2.3, SciPy 1.15.3.
-# Why it matters: scores come from two runs, whose files list the images in other orders. That a method is better on
-#   each image is lost, without a sign: the difference of the means is the same.
+# Why it matters: scores come from two runs, whose files list the images in different orders. The gain on each image is
+#   lost silently: the difference of the means is the same.
 # Seen: 2026-11-30, Linux x86-64, Python 3.11, exit status 0. Output:
 #   by hand: 0.024 from 0.021 to 0.027
 #   same order: 0.024 from 0.021 to 0.027, p 5e-12

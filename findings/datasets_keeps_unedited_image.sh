@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # Hugging Face's datasets stores the file an image was opened from, not the image: edits in place are lost.
 #
-# Expected: an image of Pillow is stored as it is in memory. A name that was painted over is gone.
-# Happens: an image that Image.open() made knows its file, and the path alone is stored. What was done in place
-#   (ImageDraw, paste, thumbnail) is not there when it is read, and map() that returns the image it was given
-#   changes nothing. A copy, or anything that makes a new image (convert, resize, crop), is stored as it is.
-#   The help says of a PIL.Image.Image that it is a "PIL image object". No message.
+# Expected: a Pillow image is stored as it is in memory. A name that was painted over is gone.
+# Happens: an image from Image.open() remembers its file, and only the path is stored. Edits in place (ImageDraw, paste,
+#   thumbnail) are missing when it is read, and map() that returns the image it was given changes nothing. A copy, or
+#   anything that makes a new image (convert, resize, crop), is stored as it is. The help says of a PIL.Image.Image that
+#   it is a "PIL image object". No message.
 # Versions: datasets 5.2.0, Pillow 13.0.0, NumPy 2.4.6.
 # Why it matters: endoscopes burn the patient's name into the picture. It is painted black, looks black, and the
 #   data set that is handed on shows it. A label map in which a class was painted over keeps that class.

@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
-# dcurves turns a marker into the risk that the disease is absent, where the outcome is True and False.
+# For a boolean outcome, dcurves converts a marker to the risk that the disease is absent.
 #
 # Expected: dca(..., models_to_prob=['marker']) gives a marker the risk that a logistic regression finds, and the
 #   outcome may be booleans, as in the package's own sample data, or 0 and 1.
-# Happens: of booleans the formula makes two columns, absent and present, and the regression takes the first for the
-#   event. The patients at the highest risk have the lowest one. The net benefit of the marker is -0.06 and not
-#   0.23 at a threshold of 0.3, below that of treating nobody, and so it is for the sample data. A column that is a
-#   risk already, and the curve of treating all, are right beside it. With 0 and 1 all is right. No message.
+# Happens: for booleans the formula creates two columns, absent and present, and the regression uses the first as the
+#   event. The patients at the highest risk get the lowest one. The net benefit of the marker is -0.06 and not 0.23 at a
+#   threshold of 0.3, below that of treating nobody. The same happens for the sample data. A column that already holds a
+#   risk, and the curve of treating all, are correct. With 0 and 1 everything is correct. No message.
 # Known: statsmodels' issue 2181 (open) has the formula and the booleans.
 # Versions: dcurves 1.1.7, statsmodels 0.15.0, lifelines 0.30.3, pandas 2.3.3, NumPy 2.4.6, SciPy 1.17.1.
 # Why it matters: whether it helps to act on a segmented area is judged by decision curves, and `mask.any()` is a
-#   boolean. A useful marker is found to do harm.
+#   boolean. A useful marker appears harmful.
 # Seen: 2026-11-30, Linux x86-64, Python 3.11, exit status 0. Output:
 #   net benefit at the thresholds 0.1 0.2 0.3 0.5
 #   by hand: 0.301 0.261 0.227 0.156

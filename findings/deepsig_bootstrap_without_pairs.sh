@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# deepsig's paired bootstrap test does not resample pairs: better on each of ten images is p = 0.4.
+# deepsig's paired bootstrap test does not resample pairs: a model that is better on each of ten images gets p = 0.4.
 #
-# Expected: bootstrap_test(scores_a, scores_b), in its help a paired test, draws images, and each with
-#   both of its scores. Where A is better by 0.01 to 0.03 on every image p is 0; with the scores of B in another
-#   order, which tears the pairs apart, it is large.
-# Happens: the scores of A and of B are drawn apart, as for two groups of other images. Both p are 0.4. The
+# Expected: bootstrap_test(scores_a, scores_b), a paired test by its help, draws images, each with both of its scores.
+#   Where A is better by 0.01 to 0.03 on every image p is 0; with the scores of B in another order, which tears the
+#   pairs apart, it is large.
+# Happens: the scores of A and of B are drawn independently, as for two groups of different images. Both p are 0.4. The
 #   package's permutation test keeps the pairs, and so finds 0.001 and 0.43.
 # Versions: deepsig 1.2.8, NumPy 2.4.6, SciPy 1.17.1, pandas 3.1.1.
 # Why it matters: images differ in difficulty by far more than two networks on one image do, which is why one

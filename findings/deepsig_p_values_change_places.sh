@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# deepsig gives corrected p values back in the places of other comparisons: 0.5 becomes 0.04, 0.001 becomes 0.5.
+# deepsig returns corrected p values at the positions of other comparisons: 0.5 becomes 0.04, 0.001 becomes 0.5.
 #
 # Expected: bonferroni_correction(p_values) multiplies by the number of comparisons, up to 1, and keeps each p value
 #   in its place, as a comment in its source says it does.
