@@ -1,12 +1,10 @@
 #!/usr/bin/env bash
 # By mlxtend's McNemar test a model differs from itself, with p = 0.
 #
-# Expected: where two models are never of different opinion there is no evidence of a difference: p is 1,
-#   or NaN.
-# Happens: the continuity correction is taken off a difference of 0 as well, (|0 - 0| - 1)**2 / 0 is
-#   infinite, and p is 0.0. Where each of the two is right once alone, p is 0.48 and not 1.
-#   exact=True gives 1 for both; its help recommends it below 25, and it is not the default.
-#   statsmodels does the same where exact=False is asked for.
+# Expected: where two models never disagree there is no evidence of a difference: p is 1, or NaN.
+# Happens: the continuity correction is also subtracted from a difference of 0, so (|0 - 0| - 1)**2 / 0 is infinite, and
+#   p is 0.0. If each of the two is the only correct one once, p is 0.48 and not 1. exact=True gives 1 for both; its
+#   help recommends it below 25, and it is not the default. statsmodels does the same where exact=False is asked for.
 # Versions: mlxtend 0.25.0, NumPy 2.4.6, SciPy 1.17.1, scikit-learn 1.9.1, pandas 3.1.1.
 # Why it matters: found or missed, lesion by lesion, is compared this way, site by site. On a small or easy
 #   site two models agree on every lesion, and the table shows their difference as the most

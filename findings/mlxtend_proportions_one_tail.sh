@@ -1,16 +1,15 @@
 #!/usr/bin/env bash
 # mlxtend's test of two proportions depends on which model is named first.
 #
-# Expected: a test of whether two rates differ gives one p-value, in whatever order they are given:
-#   0.048 for 90 and 80 of 100, two-sided, as statsmodels says.
-# Happens: p is the lower tail of z. With the better model first it is 0.977, with the worse one first
-#   0.023, and 0.5 for equal rates. The help says "the p-value" and no side; the guide speaks of models
-#   that are different and takes 0.040 at z = -1.754 for a significant difference, which it is not
-#   two-sided (0.079).
+# Expected: a test of whether two rates differ gives one p-value, independent of their order: 0.048 for 90 and 80 of
+#   100, two-sided, as statsmodels returns.
+# Happens: p is the lower tail of z. With the better model first it is 0.977, with the worse one first 0.023, and 0.5
+#   for equal rates. The help says "the p-value" and names no side. The guide asks whether models differ and calls 0.040
+#   at z = -1.754 a significant difference; two-sided it is not significant (0.079).
 # Versions: mlxtend 0.25.0, statsmodels 0.15.0, NumPy 2.4.6, SciPy 1.17.1, scikit-learn 1.9.1,
 #   pandas 3.1.1.
-# Why it matters: shares of lesions found at two hospitals, or by two models, are compared this way.
-#   Whether a difference counts then follows from the order in which they are listed.
+# Why it matters: shares of lesions found at two hospitals, or by two models, are compared this way. Whether a
+#   difference is significant then depends on the order in which they are listed.
 # Seen: 2026-11-29, Linux x86-64, Python 3.11, exit status 0. Output:
 #   p: mlxtend, statsmodels
 #   0.9 0.8 : 0.977 0.048

@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
-# MMEngine keeps the worst checkpoint of a score called topology_loss, accumulated_loss or top1_error.
+# MMEngine saves the worst checkpoint as the best for a metric called topology_loss, accumulated_loss or top1_error.
 #
-# Expected: CheckpointHook(save_best='...') without a rule takes the lowest value of what "contains
-#   'loss'", as its documentation says, and refuses a name that it cannot judge.
-# Happens: names are searched for "acc", "top", "auc", "map" and others first, anywhere in a word.
-#   "topology_loss" and "stop_loss" contain "top", "accumulated_loss" contains "acc",
-#   "mape" contains "map": the highest value is taken for the best, and best_*.pth is the worst
-#   checkpoint. EarlyStoppingHook judges in the same way. "hd95" is refused, "val_loss" is right.
+# Expected: CheckpointHook(save_best='...') without a rule selects the lowest value of a metric that "contains 'loss'",
+#   as its documentation says, and raises an error for a name that it cannot judge.
+# Happens: names are searched for "acc", "top", "auc", "map" and others first, anywhere in a word. "topology_loss" and
+#   "stop_loss" contain "top", "accumulated_loss" contains "acc", "mape" contains "map": the highest value counts as the
+#   best, and best_*.pth is the worst checkpoint. EarlyStoppingHook uses the same rule. "hd95" raises an error,
+#   "val_loss" is correct.
 # Versions: onedl-mmengine 0.10.12, torch 2.13.0.
-# Why it matters: errors of topology (Betti numbers, clDice) are a standing score for vessels and
-#   airways. The log of a training names the "best checkpoint" at each new worst. Give rule='less'.
+# Why it matters: errors of topology (Betti numbers, clDice) are a common metric for vessels and airways. The training
+#   log reports a new "best checkpoint" at each new worst value. Give rule='less'.
 # Seen: 2026-11-29, Linux x86-64, Python 3.11, exit status 0. Output:
 #   losses of the validations: 0.9 0.5 0.7 1.3
 #   loss: keeps 0.5

@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
 # MMEngine's --cfg-options drops the spaces within a value: the class "colon polyp" becomes "colonpolyp".
 #
-# Expected: --cfg-options model.classes="['colon polyp','ulcer']" puts these two names into the config, as quotes
-#   within the brackets say.
-# Happens: all spaces of a value are dropped, quoted or not. A text prompt "A photo of a polyp" is
-#   "Aphotoofapolyp", a folder "/data/my sites" is "/data/mysites". Spaces beside commas and brackets may be meant
-#   to go; those of a name go with them. The help speaks of brackets and commas alone, and no message comes.
+# Expected: --cfg-options model.classes="['colon polyp','ulcer']" puts these two names into the config, because they are
+#   quoted within the brackets.
+# Happens: all spaces of a value are dropped, quoted or not. A text prompt "A photo of a polyp" is "Aphotoofapolyp", a
+#   folder "/data/my sites" is "/data/mysites". Spaces beside commas and brackets may be dropped on purpose, but those
+#   within a name are dropped with them. The help mentions only brackets and commas. No message.
 # Versions: onedl-mmengine 0.10.12.
-# Why it matters: with text-guided segmentation a config's texts decide what is found. An encoder takes a word
-#   that does not exist as it takes any other, and the run is recorded as one of those words.
+# Why it matters: with text-guided segmentation a config's texts decide what is found. A text encoder accepts a word
+#   that does not exist like any other, and the run is recorded with that word.
 # Seen: 2026-11-30, Linux x86-64, Python 3.11, exit status 0. Output:
 #   merged from a dict: ['colon polyp', 'ulcer'], 'A photo of a polyp'
 #   on the command line: ['colonpolyp', 'ulcer'], 'Aphotoofapolyp'

@@ -2,11 +2,10 @@
 # Counting the FLOPs of a model with MMEngine changes what the model predicts.
 #
 # Expected: get_model_complexity_info(model, input_shape=...) reads a model and leaves it as it was.
-# Happens: it runs two batches of noise (one for FLOPs, one for activations) in whatever mode the
-#   model is in, and a model that was just built and loaded is in training mode: batch norm
-#   takes 19 % of its statistics from the noise (momentum 0.1, twice). No message says so, and
-#   the mode stays as it was, so that a later eval() looks like enough. After model.eval()
-#   before the count nothing moves. Its help does not speak of it.
+# Happens: it runs two batches of noise (one for FLOPs, one for activations) in whatever mode the model is in, and a
+#   model that was just built and loaded is in training mode: batch norm takes 19 % of its statistics from the noise
+#   (momentum 0.1, twice). There is no message, and the mode stays as it was, so that a later eval() seems sufficient.
+#   If model.eval() is called before the count, nothing changes. The help does not mention it.
 # Versions: onedl-mmengine 0.10.12, torch 2.13.0.
 # Why it matters: a benchmark loads a checkpoint, counts, then scores. The scores are those of another
 #   model, a little worse, and with random noise different at each run.

@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# MMEngine's early stopping ends a training whose Dice still rises.
+# MMEngine's early stopping ends a training run whose Dice is still rising.
 #
-# Expected: EarlyStoppingHook(monitor='mDice') waits while the score rises. Its own documentation
-#   gives 0.01 for the gain that counts (min_delta); Keras and Lightning have 0.
+# Expected: EarlyStoppingHook(monitor='mDice') waits while the score rises. Its own documentation gives 0.01 as the
+#   smallest gain that counts (min_delta); Keras and Lightning use 0.
 # Happens: the default is 0.1. A Dice between 0 and 1 that gains 0.015 at each validation, from 0.6 on,
 #   is "no improvement" after 6 validations, at 0.675. With percentages, as MMSegmentation's own
 #   metric gives them, the same curve goes on.
 # Versions: onedl-mmengine 0.10.12, torch 2.13.0.
-# Why it matters: metrics of lesions, MONAI's and torchmetrics' among them, lie between 0 and 1.
-#   A method that learns slowly is cut off first, and loses the comparison. Set min_delta.
+# Why it matters: metrics of lesions, MONAI's and torchmetrics' among them, lie between 0 and 1. A method that learns
+#   slowly is stopped first, and loses the comparison. Set min_delta.
 # Seen: 2026-11-28, Linux x86-64, Python 3.11, exit status 0. Output:
 #   expected, min_delta 0.01 as documented: 0.945
 #   happened: 0.675

@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# In a loop of iterations MMEngine's schedule stands still and no checkpoint is written before the end.
+# In an iteration-based loop, MMEngine's learning rate schedule stays constant and no checkpoint is written before the
+#   end.
 #
-# Expected: schedule and CheckpointHook follow the loop that they are in, or refuse the other unit.
-# Happens: both count epochs unless told `by_epoch=False`, also in IterBasedTrainLoop, whose only epoch
-#   ends with the training. PolyLR that is to fall to 0 stays at 1.0 for all 12 iterations, and
-#   CheckpointHook(interval=4) writes one file, after the last. The default is in the help; that an
-#   iteration loop never ends an epoch is not. No message.
+# Expected: schedule and CheckpointHook use the unit of their loop, or raise an error for the other unit.
+# Happens: both count epochs unless told `by_epoch=False`, also in IterBasedTrainLoop, whose only epoch ends with the
+#   training. PolyLR that is to fall to 0 stays at 1.0 for all 12 iterations, and CheckpointHook(interval=4) writes one
+#   file, after the last. The help states the default, but not that an iteration loop never ends an epoch. No message.
 # Versions: onedl-mmengine 0.10.12, torch 2.13.0.
-# Why it matters: MMSegmentation's configs count iterations. A schedule that is written anew
-#   trains at the full rate, and a run that is stopped after days has saved nothing.
+# Why it matters: MMSegmentation's configs count iterations. A newly written schedule trains at the full rate, and a run
+#   that is stopped after days has saved nothing.
 # Seen: 2026-11-29, Linux x86-64, Python 3.11, exit status 0. Output:
 #   by_epoch=False: rates 1.0 0.64 0.27 - files before the last step 2 - iter_12.pth iter_4.pth iter_8.pth
 #   default: rates 1.0 1.0 1.0 - files before the last step 0 - epoch_1.pth

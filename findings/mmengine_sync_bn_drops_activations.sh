@@ -1,17 +1,17 @@
 #!/usr/bin/env bash
-# sync_bn='torch' of MMEngine takes all activations out of an EfficientNet of timm.
+# MMEngine's sync_bn='torch' removes all activations from a timm EfficientNet.
 #
 # Expected: synchronised batch norm shares statistics among GPUs; in evaluation, with the same
 #   weights and statistics, the network computes what it did.
-# Happens: convert_sync_batchnorm makes a plain torch.nn.SyncBatchNorm of every batch norm, also of
-#   timm's BatchNormAct2d, which activates in its own forward(). The activation hangs on below the
-#   new norm, and nothing calls it: no warning, the same parameters and names. torch's own
-#   function does so too, which is known (pytorch issue 187298, open; timm issue 1254), and timm's own
-#   keeps them. MMEngine's help does not speak of it, and no issue of its was found. Its distributed
-#   trainings convert where the config has sync_bn='torch'.
+# Happens: convert_sync_batchnorm replaces every batch norm by a plain torch.nn.SyncBatchNorm, including timm's
+#   BatchNormAct2d, which applies the activation in its own forward(). The activation remains a child of the new norm,
+#   but nothing calls it. There is no warning, and parameters and names stay the same. torch's own function does the
+#   same, which is known (pytorch issue 187298, open; timm issue 1254); timm's own keeps the activations. MMEngine's
+#   help does not mention it, and no MMEngine issue was found. Distributed training converts the model if the config
+#   sets sync_bn='torch'.
 # Versions: onedl-mmengine 0.10.12, timm 1.0.31, torch 2.13.0.
-# Why it matters: a pretrained encoder of a segmentation network, frozen or not, gives other, linear features
-#   on several GPUs; tested on one GPU, where nothing is converted, its checkpoint is another network.
+# Why it matters: a pretrained encoder of a segmentation network, frozen or not, computes different, linear features on
+#   several GPUs. Tested on one GPU, where nothing is converted, its checkpoint is a different network.
 # Seen: 2026-11-30, Linux x86-64, Python 3.11, exit status 0. Output:
 #   efficientnet_lite0, not converted: 32 activations, features change by 0 standard deviations
 #   efficientnet_lite0, by timm: 32 activations, features change by 0 standard deviations

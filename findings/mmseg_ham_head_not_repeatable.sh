@@ -7,9 +7,9 @@
 #   differ between two calls, and pixels near the border change class; an image's result
 #   also depends on what else is in its batch and on how many were predicted before.
 # Versions: onedl-mmsegmentation 1.4.2, onedl-mmcv 2.3.6, onedl-mmengine 0.10.12, torch 2.13.0.
-# Why it matters: a test of one checkpoint need not give the same score twice, a comparison with
-#   an exported file has no fixed side, and a mask shown to a person cannot be made again.
-#   Seed before every image, or take another head where that counts.
+# Why it matters: two tests of one checkpoint may give different scores, a comparison with an exported file has no fixed
+#   reference, and a mask shown to a person cannot be reproduced. Seed before every image, or use another head where
+#   that matters.
 # Seen: 2026-11-28, Linux x86-64, Python 3.11, exit status 0. Output:
 #   expected: 0; FCNHead: 0.0
 #   happened, LightHamHead: different logits

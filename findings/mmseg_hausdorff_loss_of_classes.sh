@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# For MMSegmentation's Hausdorff loss of three classes finding nothing is better than a perfect map.
+# For three classes, MMSegmentation's Hausdorff loss is lower for a prediction of background only than for a perfect
+#   one.
 #
-# Expected: HuasdorffDisstanceLoss of a perfect prediction is 0, and it grows with what is wrong.
-# Happens: the probability of every class but the first is compared with the class number itself,
-#   (p - 2) squared where the label is 2, and with the foreground of all classes together. From
-#   three classes on the perfect map has a loss of its own, two classes that trade places cost
-#   nothing, and a map of background alone is better than the perfect one. With two classes the
-#   loss is right. The help does not say that it is for two classes only.
+# Expected: HuasdorffDisstanceLoss of a perfect prediction is 0, and it grows with the error.
+# Happens: the probability of every class but the first is compared with the class number itself, (p - 2) squared where
+#   the label is 2, and with the foreground of all classes together. From three classes on, the perfect map has a loss
+#   above 0, two swapped classes cost nothing, and a map of only background is better than the perfect one. With two
+#   classes the loss is correct. The help does not say that it is for two classes only.
 # Versions: onedl-mmsegmentation 1.4.2, onedl-mmcv 2.3.6, onedl-mmengine 0.10.12, torch 2.13.0.
 # Why it matters: beside cross-entropy it pulls towards missed lesions, and the log shows a loss
 #   that goes down.

@@ -8,8 +8,8 @@
 #   so that not even sorting tells which mask is whose. The pictures beside them are named by
 #   their image, without its folder: those of equal name replace each other.
 # Versions: onedl-mmsegmentation 1.4.2, onedl-mmcv 2.3.6, onedl-mmengine 0.10.12, torch 2.13.0.
-# Why it matters: masks are scored against a truth that is found by name, or by place in a sorted list.
-#   The first fails, the second gives each image another one's mask.
+# Why it matters: masks are scored against ground truth that is found by name, or by position in a sorted list. The
+#   first fails, the second gives each image the mask of another one.
 # Seen: 2026-11-29, Linux x86-64, Python 3.11, exit status 0. Output, beside two log lines:
 #   after hospital_a: 00000000_pred.png 00000001_pred.png 00000002_pred.png 00000003_pred.png 00000004_pred.png
 #   expected after hospital_b: 8 masks; happened: 5

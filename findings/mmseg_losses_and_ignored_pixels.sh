@@ -2,10 +2,9 @@
 # Pixels without ground truth count in MMSegmentation's Dice and cross-entropy losses.
 #
 # Expected: a pixel with the ignore label 255 has no influence on the loss.
-# Happens: (1) DiceLoss(ignore_index=255) takes 255 for the number of a class to leave out.
-#   Pixels of that label stay in, as pixels of no class: the network is trained to give
-#   them to none, and gets a gradient there. (2) CrossEntropyLoss leaves them out of the sum
-#   but divides by all pixels: with half of them ignored the loss is half
+# Happens: (1) DiceLoss(ignore_index=255) reads 255 as the index of a class to leave out. Pixels of that label stay in,
+#   as pixels of no class: the network is trained to assign them to no class, and gets a gradient there. (2)
+#   CrossEntropyLoss leaves them out of the sum but divides by all pixels: with half of them ignored the loss is half
 #   (avg_non_ignore=True divides by the others). TverskyLoss leaves them out.
 # Versions: onedl-mmsegmentation 1.4.2, onedl-mmcv 2.3.6, onedl-mmengine 0.10.12, torch 2.13.0.
 # Why it matters: 255 marks the black frame of an endoscope, padding, or tissue that nobody

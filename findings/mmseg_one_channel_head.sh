@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# On a head of one channel MMSegmentation's Dice loss trains the background.
+# With a one-channel head, MMSegmentation's Dice loss trains the background.
 #
 # Expected: with out_channels=1 and a sigmoid, a perfect lesion map has Dice loss 0 and accuracy
 #   100, as it has binary cross-entropy 0.
-# Happens: (1) DiceLoss makes one-hot labels of as many classes as there are channels, and keeps the
-#   first: the background. The perfect map has loss 1, its inverse 0. (2) TverskyLoss takes every
-#   label for the only class: loss and gradient are 0. (3) decode.acc_seg, logged by every head,
-#   is the share of background: argmax over one channel is 0. No message.
+# Happens: (1) DiceLoss makes one-hot labels of as many classes as there are channels, and keeps the first: the
+#   background. The perfect map has loss 1, its inverse 0. (2) TverskyLoss counts every label as the only class: loss
+#   and gradient are 0. (3) decode.acc_seg, logged by every head, is the share of background: argmax over one channel is
+#   0. No message.
 # Versions: onedl-mmsegmentation 1.4.2, onedl-mmcv 2.3.6, onedl-mmengine 0.10.12, torch 2.13.0.
 # Why it matters: one channel is MMSegmentation's documented form for binary tasks, and Dice beside
 #   cross-entropy the usual choice for lesions: the two pull against each other.

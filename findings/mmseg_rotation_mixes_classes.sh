@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # MMSegmentation's RandomRotFlip interpolates label maps: between two classes a third one appears.
 #
-# Expected: labels are rotated to the nearest, as RandomRotate of the same package does.
-# Happens: they are rotated bilinearly, as the image is. Of classes 0, 2, 5 the rotated label map holds 1, 3
-#   and 4 as well, and where 255 marks pixels without ground truth, numbers up to 254. The corners are
-#   class 0, not 255. The help has no word on either (known, MMSegmentation's issue 3399).
+# Expected: labels are rotated by nearest neighbour, as RandomRotate of the same package does.
+# Happens: they are rotated bilinearly, as the image is. Of classes 0, 2, 5 the rotated label map holds 1, 3 and 4 as
+#   well, and where 255 marks pixels without ground truth, numbers up to 254. The corners are class 0, not 255. The help
+#   mentions neither (known, MMSegmentation's issue 3399).
 # Versions: onedl-mmsegmentation 1.4.2, onedl-mmcv 2.3.6, onedl-mmengine 0.10.12, torch 2.13.0.
-# Why it matters: MMSegmentation's own config for Synapse, of abdominal organs, names this step: a training
-#   sees rims of organs that are not there. Take RandomRotate and RandomFlip.
+# Why it matters: MMSegmentation's own config for Synapse, of abdominal organs, uses this step: training sees rims of
+#   organs that are not there. Use RandomRotate and RandomFlip.
 # Seen: 2026-11-29, Linux x86-64, Python 3.11, exit status 0. Output:
 #   classes 0, 2, 5; expected: these, and 255 in the corners
 #   RandomRotate: 0 2 5 255

@@ -2,10 +2,9 @@
 # With test-time augmentation a one-channel head of MMSegmentation predicts lesion everywhere.
 #
 # Expected: the mean over one plain view of an image is the prediction without augmentation.
-# Happens: BaseSegmentor.postprocess_result has put the sigmoid into seg_logits already, and
-#   SegTTAModel.merge_preds takes the sigmoid of that. What comes out lies within 0.5 and 0.73,
-#   and the default threshold of one channel is 0.3: every pixel is lesion. With a threshold of 0.5
-#   it is every pixel as well. A head of two channels is right. No message.
+# Happens: BaseSegmentor.postprocess_result has already applied the sigmoid to seg_logits, and SegTTAModel.merge_preds
+#   applies it again. The result lies between 0.5 and 0.73, and the default threshold of one channel is 0.3: every pixel
+#   is lesion. A threshold of 0.5 gives the same. A two-channel head is correct. No message.
 # Versions: onedl-mmsegmentation 1.4.2, onedl-mmcv 2.3.6, onedl-mmengine 0.10.12, torch 2.13.0.
 # Why it matters: one channel is MMSegmentation's documented form for binary tasks, and `tools/test.py --tta`
 #   is meant to raise the score. Here sensitivity is 1, and Dice is that of a white image.

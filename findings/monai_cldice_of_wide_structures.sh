@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
-# MONAI's soft clDice loss is 0, whatever is predicted, for structures that are wider than its iterations reach.
+# MONAI's soft clDice loss is 0 for any prediction of structures that are too wide for its number of iterations.
 #
-# Expected: SoftclDiceLoss of an empty prediction is near 1, and of one at another place, at any width; of a wide vessel the
-#   skeleton may be a rough one.
-# Happens: the skeleton is what openings of iter_ erosions remove. With iter_=3, the default, a vessel of 9 pixels and more
-#   has none at all, and as both sums are then 0 the loss is 0, the best value, for nothing and for a vessel elsewhere,
-#   without a gradient. SoftDiceclDiceLoss is half of the Dice loss. Up to 8 pixels, and with iter_=12 at 24, it is as
-#   expected. No message; the help of iter_ says the number of iterations for skeletonization.
+# Expected: SoftclDiceLoss of an empty prediction, or of one at another place, is near 1 at any width; the skeleton of a
+#   wide vessel may be rough.
+# Happens: the skeleton is what openings of iter_ erosions remove. With iter_=3, the default, a vessel of 9 pixels and
+#   more has none at all, and as both sums are then 0 the loss is 0, the best value, for nothing and for a vessel
+#   elsewhere, without a gradient. SoftDiceclDiceLoss is half of the Dice loss. Up to 8 pixels, and with iter_=12 at 24,
+#   it is as expected. No message; the help of iter_ only says that it is the number of iterations for skeletonization.
 # Versions: MONAI 1.6.1, torch 2.13.0, NumPy 2.4.6.
-# Why it matters: in a large fundus image the main vessels are 20 pixels wide, and a polyp is always wide. They are left out of
-#   a loss that is there to hold them together, and in a batch of nothing else there is no loss.
+# Why it matters: in a large fundus image the main vessels are 20 pixels wide, and a polyp is always wide. They are left
+#   out of a loss that is meant to keep them connected, and a batch with only such structures has no loss.
 # Seen: 2026-11-30, Linux x86-64, Python 3.11, exit status 0. Output:
 #   a vessel found, not found, found elsewhere; with Dice, elsewhere; is there a gradient
 #   3 pixels, iter_=3: 0.0 0.98 0.99 0.99 True

@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
-# MONAI's crops around lesions never centre on those of the first channel of a label with several.
+# MONAI's lesion-centred crops are never centred on the first channel of a multi-channel label.
 #
 # Expected: RandCropByPosNegLabel(pos=1, neg=0) centres every crop on a voxel where the label is not 0, in whichever channel, as
 #   its help says: "Non-zero indicates foreground, zero indicates background".
-# Happens: where the label has more than one channel the first is taken for the background of a one-hot label and is dropped. Of
-#   two kinds of lesions, one a channel, no crop is centred on the first kind, whose voxels count as background. With a single
-#   channel, and with a background channel put before them, it is right. FgBgToIndices does the same. No message.
+# Happens: where the label has more than one channel the first is treated as the background of a one-hot label and is
+#   dropped. Of two kinds of lesions, one a channel, no crop is centred on the first kind, whose voxels count as
+#   background. With a single channel, or with a background channel placed first, it is correct. FgBgToIndices does the
+#   same. No message.
 # Versions: monai 1.6.1, torch 2.13.0, NumPy 2.4.6.
-# Why it matters: labels that overlap, as MONAI's own for BraTS, have a channel each and no background. The first kind of
-#   lesion is seen in training by chance alone, and is drawn where `neg` asks for healthy tissue.
+# Why it matters: overlapping labels, such as MONAI's own for BraTS, have one channel each and no background. The first
+#   kind of lesion is seen in training only by chance, and is sampled where `neg` asks for healthy tissue.
 # Seen: 2026-11-30, Linux x86-64, Python 3.11, exit status 0. Output:
 #   centres of 200 crops on lesions of the first and of the second kind, foreground voxels of 72
 #   two: 0 200 36

@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
 # MONAI's FillHoles removes a lesion that lies within its organ.
 #
-# Expected: its help defines a hole as background within one class. Pixels of another class are no
-#   background, and stay.
+# Expected: its help defines a hole as background within one class. Pixels of another class are not background, and
+#   stay.
 # Happens: whatever is enclosed by one class takes that class, other classes too. Of an organ with label 1
 #   and a tumour with label 2 in it no tumour is left, also where holes of label 1 alone are asked for.
 #   With one channel for each class the tumour stays in its channel, but the organ is filled over it.
 #   A tumour that touches the edge of the organ stays: the same class is kept in one patient and
 #   lost in the next.
 # Versions: MONAI 1.6.1, torch 2.13.0, NumPy 2.4.6, SciPy 1.17.1, scikit-image 0.26.0.
-# Why it matters: it is meant for cleaning predictions, and a lesion within its organ is what is
-#   looked for. Fill holes of each binary mask before the classes are put together.
+# Why it matters: it is meant for cleaning predictions, and the lesion within the organ is the target. Fill holes of
+#   each binary mask before the classes are combined.
 # Seen: 2026-11-29, Linux x86-64, Python 3.11, exit status 0. Output:
 #   pixels of organ, tumour
 #   expected: [91, 9]

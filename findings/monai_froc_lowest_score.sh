@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# MONAI's FROC of a detector without any error is 0 where all its lesions have one probability.
+# MONAI's FROC score of a perfect detector is 0 if all its detections have the same probability.
 #
 # Expected: the curve ends where every detection counts: three lesions, all found and no false alarm, have a
 #   sensitivity of 1 and a FROC score of 1.
-# Happens: compute_froc_curve_data takes the distinct probabilities for thresholds and leaves the lowest out.
-#   What has that probability never counts: found at 1.0 each, the score is 0; at 0.9, 0.8, 0.7 it is 0.667. One
-#   false alarm with a still lower probability makes it 1. Its help says that it is modified from the
-#   evaluation of the CAMELYON 16 challenge, and nothing on the lowest probability.
+# Happens: compute_froc_curve_data uses the distinct probabilities as thresholds and leaves out the lowest. Detections
+#   with that probability never count: if each lesion is found at 1.0, the score is 0; at 0.9, 0.8, 0.7 it is 0.667. One
+#   false alarm with a still lower probability makes it 1. Its help says that it is modified from the evaluation of the
+#   CAMELYON 16 challenge, and says nothing about the lowest probability.
 # Versions: monai 1.6.1, torch 2.13.0, NumPy 2.4.6.
 # Why it matters: detections that are made from masks have a probability of 1, and those above a threshold
 #   few distinct ones after rounding. A model is punished for having no false alarms.

@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
-# With ignore_index MONAI leaves voxels out of the Dice, and goes on counting them in the IoU.
+# With ignore_index, MONAI leaves voxels out of the Dice score but still counts them in the IoU.
 #
 # Expected: ignore_index=2 means the same for DiceMetric, MeanIoU and ConfusionMatrixMetric, as the help of all
 #   three says in the same words: such voxels, as those of padding, are left out of the score. Dice and IoU of one pair of masks then belong together: IoU = Dice / (2 - Dice).
-# Happens: DiceMetric leaves the voxels out. MeanIoU and ConfusionMatrixMetric leave out the class alone, and what is
-#   predicted on such voxels counts as a false positive of another class: Dice 1, IoU 0.5, F1 0.667 for a map without an
-#   error. With a number that is no class (255, all channels 0) all three leave the voxels out. No message.
+# Happens: DiceMetric leaves the voxels out. MeanIoU and ConfusionMatrixMetric leave out only the class, and a
+#   prediction on such voxels counts as a false positive of another class: Dice 1, IoU 0.5, F1 0.667 for a map without
+#   an error. With a number that is not a class (255, all channels 0) all three leave the voxels out. No message.
 # Known: MONAI's pull request 8757, which brought ignore_index in, says of MeanIoU that it excludes classes.
 # Versions: monai 1.6.1, torch 2.13.0, NumPy 2.4.6.
 # Why it matters: what lies outside the field of view, or was not annotated, is given such a class. A network is
-#   punished in one score for what it says there, and not in the other.
+#   penalised for its predictions there in one score, and not in the other.
 # Seen: 2026-11-30, Linux x86-64, Python 3.11, exit status 0. Output:
 #   lesion: Dice, IoU, F1; IoU by hand
 #   nothing ignored: 0.667 0.5 0.667 0.5

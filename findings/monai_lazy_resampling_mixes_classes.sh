@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# MONAI's lazy resampling forgets the mode of a transform, and label maps are interpolated.
+# MONAI's lazy resampling ignores the interpolation mode of a transform, and label maps are interpolated.
 #
 # Expected: Compose(..., lazy=True) gives what lazy=False gives, but for the rounding of one resampling in place of several.
 #   Rotated(mode='nearest') keeps the classes of a label map, lazily or not.
-# Happens: the mode is not handed on to the one resampling at the end, which is bilinear. A map of classes 0, 2 and 5 has dozens
-#   of values, among them 3 and 4. It is so for a single transform, too, and for Zoomd, Spacingd and Resized. With
-#   overrides={'label': {'mode': 'nearest'}} it is right. No message.
+# Happens: the mode is not handed on to the one resampling at the end, which is bilinear. A map of classes 0, 2 and 5
+#   has dozens of values, among them 3 and 4. The same happens for a single transform, and for Zoomd, Spacingd and
+#   Resized. With overrides={'label': {'mode': 'nearest'}} it is right. No message.
 # Versions: monai 1.6.1, torch 2.13.0, NumPy 2.4.6.
-# Why it matters: lazy=True is one word that makes a pipeline quicker. The rims of classes become other classes, or fractions,
-#   which a cast to integers cuts: lesions shrink. Of 0 and 1 alone, `label > 0` grows them.
+# Why it matters: lazy=True is one word that makes a pipeline quicker. The rims of classes become other classes, or
+#   fractions, which a cast to integers truncates: lesions shrink. With only 0 and 1, `label > 0` grows them.
 # Seen: 2026-11-30, Linux x86-64, Python 3.11, exit status 0. Output:
 #   values of the label map, expected 3: lazy=False, lazy=True, with the mode as an override
 #   Rotated: 3 34 3

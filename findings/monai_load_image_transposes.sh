@@ -6,9 +6,8 @@
 #   20 x 10 image has the shape (20, 10, 3), and with ensure_channel_first (3, 20, 10).
 #   PILReader(reverse_indexing=False) keeps rows first.
 # Versions: MONAI 1.6.1, Pillow 13.0.0, torch 2.13.0.
-# Why it matters: images from MONAI and masks from elsewhere fit in shape when they are
-#   square, and are then mirrored on the diagonal against each other; a CLIP tower sees
-#   the picture lying on its side.
+# Why it matters: images from MONAI and masks from elsewhere have matching shapes when they are square, and are then
+#   mirrored along the diagonal against each other. A CLIP encoder sees the picture lying on its side.
 # Seen: 2026-11-28, Linux x86-64, Python 3.11, exit status 0. Output:
 #   expected: shape (10, 20, 3) and the white pixel at row 0, column 5
 #   happened: shape (20, 10, 3) pixel at [[5, 0]]

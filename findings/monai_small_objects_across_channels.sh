@@ -1,15 +1,16 @@
 #!/usr/bin/env bash
-# MONAI's RemoveSmallObjects keeps a speck that touches another class, as channels are neighbours in its eyes.
+# MONAI's RemoveSmallObjects keeps a speck that touches another class, because it treats channels as neighbours.
 #
-# Expected: RemoveSmallObjects(min_size=20) treats each channel of a one-hot map on its own, as independent_channels=True
-#   is its default, for small islands that adjoin another class to go too. A speck of one pixel goes, whatever is in the other channels.
-# Happens: objects are labelled in (channel, height, width) at once. With connectivity=2, by which pixels that touch at a
-#   corner are one object, a speck of class 1 joins the background channel around it, one of class 2 the class 1 around
-#   it, and stays. With the default connectivity=1 the same happens where channels overlap, as "tumour" and "organ" do:
-#   what lies within the organ is kept, whatever its size. One channel at a time is right. No message.
+# Expected: RemoveSmallObjects(min_size=20) treats each channel of a one-hot map on its own: independent_channels=True
+#   is the default, so that small islands that adjoin another class are removed too. A speck of one pixel is removed,
+#   whatever the other channels hold.
+# Happens: objects are labelled in (channel, height, width) at once. With connectivity=2, by which pixels that touch at
+#   a corner are one object, a speck of class 1 joins the background channel around it, one of class 2 the class 1
+#   around it, and stays. With the default connectivity=1 the same happens where channels overlap, as "tumour" and
+#   "organ" do: everything within the organ is kept, whatever its size. One channel at a time is correct. No message.
 # Versions: monai 1.6.1, torch 2.13.0, scikit-image 0.26.0, SciPy 1.17.1, NumPy 2.4.6.
-# Why it matters: it is the usual step after a network, and its result looks cleaned, as other specks go. Which ones
-#   stay depends on what else was found there, and on the order of the classes.
+# Why it matters: it is the usual postprocessing step, and its result looks clean, because other specks are removed.
+#   Which ones stay depends on what else was found there, and on the order of the classes.
 # Seen: 2026-11-30, Linux x86-64, Python 3.11, exit status 0. Output:
 #   pixels of lesion and instrument: before, all channels at once, one at a time
 #   one-hot, connectivity=1: 400 5 - 399 0 - 399 0

@@ -3,14 +3,14 @@
 #
 # Expected: AsymmetricUnifiedFocalLoss takes "the original logits since it will be transformed by a sigmoid
 #   in the forward function", as its help says.
-# Happens: there is no sigmoid. What is given is cut to 0 and 1 and taken for a probability. A logit below 0 or
-#   above 1 has a gradient of exactly 0: a network that says -2 everywhere, no lesion, never learns
-#   one. Of logits that begin as noise two thirds stay where they are. With torch.sigmoid before it
-#   the same loss trains. No message: the loss falls, as some logits lie within.
+# Happens: there is no sigmoid. The input is clipped to 0 and 1 and used as a probability. A logit below 0 or above 1
+#   has a gradient of exactly 0: a network that outputs -2 everywhere, which means no lesion, never learns one. Of
+#   logits that start as noise, two thirds stay where they are. With torch.sigmoid before it the same loss trains. No
+#   message: the loss falls, as some logits lie within.
 # Known: MONAI's issue 8603 (open) asks for an option; it does not say that the help is wrong.
 # Versions: MONAI 1.6.1, torch 2.13.0, NumPy 2.4.6.
-# Why it matters: it is a loss for small lesions, where a training begins with background everywhere. That
-#   it finds nothing looks like a hard data set.
+# Why it matters: it is a loss for small lesions, where a training begins with background everywhere. A network that
+#   finds nothing looks like the result of a hard data set.
 # Seen: 2026-11-29, Linux x86-64, Python 3.11, exit status 0. Output:
 #   largest gradient; expected: above 0
 #   logit -2.0: as the help says 0.0, with a sigmoid before 0.00032

@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
-# MONAI's VarianceMetric is highest where a network is surest, and says the same each time.
+# MONAI's VarianceMetric is highest where a network is most confident and all its repeats agree.
 #
 # Expected: the variance over repeats (dropout, an ensemble) is 0 where all repeats agree, and largest where
 #   some say lesion and others do not. It is made to choose what to annotate next.
-# Happens: repeats and channels are put into one axis, and the variance is taken over both. With the two channels of a
-#   softmax equal maps of 1 and 0 have 0.25, the largest value there is, as have maps of which half say the
-#   opposite; maps of 0.5 and 0.5 have 0. include_background=False, which leaves one channel, is right. The help
-#   does not say which to take, and the default is True. No message.
+# Happens: repeats and channels are merged into one axis, and the variance is computed over both. With the two channels
+#   of a softmax equal maps of 1 and 0 have 0.25, the largest value there is, as have maps of which half say the
+#   opposite; maps of 0.5 and 0.5 have 0. include_background=False, which leaves one channel, is right. The help does
+#   not say which to take, and the default is True. No message.
 # Versions: monai 1.6.1, torch 2.13.0, NumPy 2.4.6.
 # Why it matters: images with the highest value are sent to be annotated, and a map of uncertainty is drawn. Both show
-#   where the network has no doubt.
+#   where the network is certain.
 # Seen: 2026-11-30, Linux x86-64, Python 3.11, exit status 0. Output:
 #   variance: of two channels, without the background, by hand
 #   always 1: 0.25 0.0 0.0

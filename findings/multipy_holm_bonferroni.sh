@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
-# MultiPy's Holm correction divides by one comparison too many, and rejects by the number of small p values.
+# MultiPy's Holm correction divides by one comparison too many, and rejects as many p values as lie below their bounds.
 #
-# Expected: fwer.holm_bonferroni rejects what Bonferroni rejects, and more: the smallest of m p values is held
-#   against alpha / m, the next one against alpha / (m - 1), and all stops at the first that is larger.
-# Happens: the smallest is held against alpha / (m + 1): a single comparison of p 0.03 is not significant at 0.05,
-#   and of 0.02 and 0.03 none is, where Bonferroni has the first. And it does not stop: as many are
-#   rejected as lie below a bound of theirs, from the smallest on. Of three equal p values of 0.02 one is
-#   significant and two are not; Bonferroni and Holm have none. fwer.hochberg counts in the same way: two of these
-#   three, where Hochberg's procedure has all.
+# Expected: fwer.holm_bonferroni rejects what Bonferroni rejects, and more: the smallest of m p values is compared with
+#   alpha / m, the next one with alpha / (m - 1), and the procedure stops at the first that is larger.
+# Happens: the smallest is compared with alpha / (m + 1): a single comparison of p 0.03 is not significant at 0.05, and
+#   of 0.02 and 0.03 neither is, while Bonferroni rejects the first. It also does not stop: it counts how many p values
+#   lie below their bounds, and rejects that many, from the smallest on. Of three equal p values of 0.02 one is
+#   significant and two are not; Bonferroni and Holm reject none. fwer.hochberg counts in the same way: it rejects two
+#   of these three, while Hochberg's procedure rejects all.
 # Versions: multipy 0.16, NumPy 2.4.6.
-# Why it matters: methods are compared at several hospitals, and Holm's correction decides which gains are named.
-#   The error goes both ways, and which of equal results is called significant follows from their order.
+# Why it matters: methods are compared at several hospitals, and Holm's correction decides which gains are named. The
+#   error goes both ways, and which of equal results is called significant depends on their order.
 # Seen: 2026-11-30, Linux x86-64, Python 3.11, exit status 0. Output:
 #   p values: Holm's rule; holm_bonferroni; bonferroni
 #   [0.001, 0.012, 0.03]: [1, 1, 1]; [1, 1, 0]; [1, 1, 0]

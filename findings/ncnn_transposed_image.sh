@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# ncnn reads an image that was transposed by NumPy as if it had not been: its colours are mixed.
+# ncnn ignores NumPy's transpose: it reads the image in the old memory order, which mixes the colours.
 #
 # Expected: ncnn.Mat(image.transpose(2, 0, 1)), height x width x colour to colour x height x width, holds what
 #   the array holds, as with torch, onnxruntime and MNN.
-# Happens: a transposed array is a view of the same memory, and its steps are left out: the new shape is laid over
-#   the old order of bytes. The shape is right, and every channel is a mixture of three. Of a reddish image
-#   (200, 50, 50) a network that takes the mean of each channel gives (101.6, 99.2, 99.2). No error, no warning;
-#   the help of Mat has no word on it (known, ncnn's issue 3082). np.ascontiguousarray() before is right.
+# Happens: a transposed array is a view of the same memory, and its strides are ignored: the new shape is applied to the
+#   old order of bytes. The shape is correct, but every channel is a mixture of three. Of a reddish image (200, 50, 50)
+#   a network that takes the mean of each channel gives (101.6, 99.2, 99.2). No error, no warning; the help of Mat does
+#   not mention it (known, ncnn's issue 3082). np.ascontiguousarray() before is right.
 # Versions: ncnn 1.0.20261020, NumPy 2.4.6.
 # Why it matters: this is the usual line before inference on a phone or an endoscope's own computer. The masks
 #   have the right size and are those of another image: three small ones beside each other, in grey.

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The weight of netcal's DCAPenalty has no influence: 0, 0.1 and 10 give one loss.
+# The weight of netcal's DCAPenalty has no effect: 0, 0.1 and 10 give the same loss.
 #
 # Expected: DCAPenalty(weight=0.1), by its help the weight of the penalty, is a tenth of DCAPenalty(weight=1), as it is with
 #   ConfidencePenalty and MMCEPenalty beside it; with a weight of 0 there is no penalty.

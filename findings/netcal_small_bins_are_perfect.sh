@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
-# netcal counts the bins that its sample_threshold leaves out as perfectly calibrated ones.
+# netcal counts the bins that its sample_threshold excludes as perfectly calibrated.
 #
-# Expected: bins with fewer samples than the threshold have no part in the metric, as the help says: the calibration
+# Expected: bins with fewer samples than the threshold are excluded from the metric, as the help says: the calibration
 #   error is that of the other bins.
-# Happens: the error of such a bin is set to 0, and the bin goes on being counted: ACE is divided by all bins that are not
+# Happens: the error of such a bin is set to 0, and the bin is still counted: ACE is divided by all bins that are not
 #   empty, ECE by all samples. Of ten bins with an error of 0.3 each, nine have 100 samples: with sample_threshold=200
 #   ACE is 0.03 and not 0.3, ECE 0.158 and not 0.3. The more bins fall below it, the better the model. MCE, the largest
 #   error, is as expected. No message.
 # Versions: netcal 1.4.0, torch 2.13.0, scikit-learn 1.9.1, SciPy 1.17.1, NumPy 2.4.6.
-# Why it matters: most pixels are surely background, and the bins between are small. The option is there to make the
-#   error robust. It makes it small, and small test sets look best.
+# Why it matters: most pixels are surely background, and the bins between are small. The option is meant to make the
+#   error robust. Instead it makes the error small, and small test sets look best.
 # Seen: 2026-11-30, Linux x86-64, Python 3.11, exit status 0. Output:
 #   sample_threshold: ACE, ECE, MCE
 #   1: 0.3 0.3 0.3

@@ -1,12 +1,11 @@
 #!/usr/bin/env bash
-# A label map of floats, saved by nibabel with the header of its scan, loses its labels.
+# A float label map that nibabel saves with the header of its scan loses its labels.
 #
 # Expected: 0, 1 and 2 fit into int16 and come back as 0, 1 and 2.
-# Happens: floats for a file of integers are always scaled to the full range of the type, whole
-#   numbers too. 1 comes back as 1.0000153 and 2 as 1.9999999995: no pixel is == 1, and cast to uint8
-#   label 2 is label 1. With a single label 1 is 0.9999999998: cast to uint8 the lesion is gone.
-#   The same labels as integers are kept. nibabel's page on scaling says that floats are scaled,
-#   not what becomes of labels.
+# Happens: floats for a file of integers are always scaled to the full range of the type, whole numbers too. 1 comes
+#   back as 1.0000153 and 2 as 1.9999999995: no pixel is == 1, and cast to uint8 label 2 is label 1. With a single label
+#   1 is 0.9999999998: cast to uint8 the lesion is gone. The same labels as integers are kept. nibabel's page on scaling
+#   says that floats are scaled, but not what happens to labels.
 # Versions: nibabel 5.4.2, NumPy 2.4.6.
 # Why it matters: masks of networks are often float32, and passing the scan's header on is what
 #   tutorials do. Save integers, or set_data_dtype() on a copy of the header.

@@ -1,16 +1,14 @@
 #!/usr/bin/env bash
-# A voxel size that is set in nibabel is in half of the file.
+# A voxel size set in nibabel changes only the header of the saved file, not its affine.
 #
 # Expected: header.set_zooms() changes the voxel size of the image that is saved, or is refused.
-# Happens: the image keeps its affine, and the file has both. Read again, header.get_zooms() is the
-#   new size and the affine has the old one. nibabel itself takes the header for mask_volume and the
-#   affine for resampling; SimpleITK reads the new size, with a line on stderr. A tool's answer
-#   depends on where it looks.
+# Happens: the image keeps its affine, and the file has both. Read again, header.get_zooms() is the new size and the
+#   affine has the old one. nibabel itself uses the header for mask_volume and the affine for resampling; SimpleITK
+#   reads the new size, with a line on stderr. A tool's result depends on which one it reads.
 # Known: nibabel's issue 668 (open since 2018).
 # Versions: nibabel 5.4.2, NumPy 2.4.6, SimpleITK 2.5.7.
-# Why it matters: a wrong or missing spacing is repaired like this. Volumes, surface distances in mm
-#   and resampling to a common spacing then disagree, here 80 and 64 mm^3 for one mask. Build a new
-#   image with a new affine.
+# Why it matters: a wrong or missing spacing is corrected in this way. Volumes, surface distances in mm and resampling
+#   to a common spacing then disagree, here 80 and 64 mm^3 for one mask. Build a new image with a new affine.
 # Seen: 2026-11-29, Linux x86-64, Python 3.11, exit status 0. Output:
 #   expected: (0.5, 0.5, 5.0) from each, and 80 mm^3
 #   header: (0.5, 0.5, 5.0)

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The Dice of a perfect mask is 0 by NumPy's dot product.
+# Computed with NumPy's dot product, the Dice of a perfect mask is 0.
 #
 # Expected: np.dot(a, b) of two 0/1 masks counts the pixels that both hold, as (a * b).sum() does:
 #   sum() of uint8 counts in 64 bits.

@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
-# Nyxus makes whole numbers from 0 of an image first: floats are cut, negative values are counted from the darkest pixel.
+# Nyxus first converts an image to whole numbers from 0: floats are truncated, negative values are counted from the
+#   darkest pixel.
 #
 # Expected: featurize(image, labels) gives mean, minimum and maximum of each region as they are in the image,
 #   whatever its type.
-# Happens: of an image of 0 to 1 all are 0, in an array of floats and in a TIFF of floats alike. Of one with
-#   negative values the lowest of the whole image is taken away before: a region of -150 in a CT with air at -1000 has
-#   a mean of 850, and of 126 in the same picture without the air. What lies behind the point is dropped. Unsigned
-#   integers are right. There is no message. That values are moved is known, pull request 464; 0.11.0 has it.
+# Happens: of an image of 0 to 1 all are 0, in an array of floats and in a TIFF of floats alike. Of one with negative
+#   values the lowest value of the whole image is subtracted first: a region of -150 in a CT with air at -1000 has a
+#   mean of 850, and of 126 in the same picture without the air. Decimals are dropped. Unsigned integers are correct. No
+#   message. The shift of values is known, pull request 464, and is part of 0.11.0.
 # Versions: nyxus 0.11.0, tifffile 2026.3.3, pandas 3.1.1, NumPy 2.4.6.
 # Why it matters: of images that were divided by 255 mean, spread and extremes are 0 for all lesions. Those of CTs
 #   depend on one pixel anywhere in the image, as on how it was cropped, and differ by site for that alone.

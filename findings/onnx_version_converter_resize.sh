@@ -1,15 +1,14 @@
 #!/usr/bin/env bash
-# ONNX's version converter moves what a segmentation model gives, by a changed default of Resize.
+# ONNX's version converter shifts the output of a segmentation model, because the default of Resize changed.
 #
 # Expected: version_converter.convert_version gives a model that computes the same.
-# Happens: up to operator set 10 Resize counted from the upper left corner ("asymmetric", and "floor"
-#   for nearest). Set 11 made centres of pixels the default. The converter takes the node over
-#   without writing the old way down, so that the new one holds: 8 times as large, logits move
-#   by 3.5 output pixels, and a lesion's edge with them. The checker is content, and so is
-#   onnxruntime. From set 11 on nothing changes. Known: onnx's issue 8480, open.
+# Happens: up to operator set 10 Resize counted from the upper left corner ("asymmetric", and "floor" for nearest). Set
+#   11 made pixel centres the default. The converter copies the node without adding the old mode as an attribute, so
+#   that the new default applies: at a scale of 8, logits move by 3.5 output pixels, and a lesion's edge with them. The
+#   checker and onnxruntime report no problem. From set 11 on nothing changes. Known: onnx's issue 8480, open.
 # Versions: onnx 1.23.2, onnxruntime 1.32.0, NumPy 2.4.6.
-# Why it matters: models of operator set 9 and 10 are raised for a newer runtime. Most segmentation
-#   networks end in such a Resize, by 4 or 8: all masks are moved by some pixels, and nothing fails.
+# Why it matters: models of operator set 9 and 10 are converted for a newer runtime. Most segmentation networks end in
+#   such a Resize, by 4 or 8: all masks are moved by some pixels, and nothing fails.
 # Seen: 2026-11-29, Linux x86-64, Python 3.11, exit status 0. Output:
 #   the first of 64 output pixels that is lesion, threshold 0.5
 #   set 10: 21

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# onnxruntime never checks that two dimensions of one name are of one size.
+# onnxruntime never checks that two dimensions with the same name have the same size.
 #
 # Expected: a model whose inputs are both declared (batch, h, w) refuses an image of 4 x 6
 #   with a map of 1 x 6; a wrong fixed size is refused, after all.
-# Happens: names of dimensions are not compared at run time. The map is broadcast and the
-#   model answers. onnx's own shape inference takes the name at its word.
+# Happens: names of dimensions are not compared at run time. The map is broadcast and the model returns a result. onnx's
+#   own shape inference trusts the name.
 # Versions: onnxruntime 1.32.0, onnx 1.23.2, NumPy 2.4.6.
 # Why it matters: with dynamic axes an image and a mask, a similarity map or a batch of
 #   another size pass each other unnoticed as soon as a size is 1. Check shapes in the

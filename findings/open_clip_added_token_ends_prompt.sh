@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# In open_clip a token that was added to the tokenizer is taken for the end of the prompt.
+# open_clip treats a token that was added to the tokenizer as the end of the prompt.
 #
 # Expected: with SimpleTokenizer(additional_special_tokens=['<lesion>']) and a vocabulary of one more, the
 #   embedding of "a <lesion> in the colon" depends on all its words.
-# Happens: the text is read at the highest token number, which is the end as long as nothing is added: the new
-#   token is 49408, the end 49407. As attention looks back alone, "a <lesion> in the colon" and "a <lesion> in
-#   the stomach" have one embedding, down to the last bit. No message. pool_type='eos' is right, if eos_id is
-#   given too: without it the first token is read, and all texts have one embedding.
-# Known: transformers' issues 21029 and 24650, of the same model; repaired there, where the config names the end.
+# Happens: the text is read at the highest token number, which is the end as long as nothing is added: the new token is
+#   49408, the end 49407. Attention is causal, so "a <lesion> in the colon" and "a <lesion> in the stomach" have the
+#   same embedding, bit for bit. No message. pool_type='eos' is correct, if eos_id is given too: without it the first
+#   token is read, and all texts have one embedding.
+# Known: transformers' issues 21029 and 24650, of the same model; fixed there, where the config names the end.
 # Versions: open_clip_torch 3.3.0, torch 2.13.0, torchvision 0.28.0, timm 1.0.31.
 # Why it matters: a token of its own for a lesion, a device or a hospital is how new words are learned. Prompts
 #   that differ in what stands behind it are then one prompt, in training and in zero-shot classes.

@@ -6,9 +6,9 @@
 # Happens: the 77 trained position embeddings are squeezed into 32 by linear interpolation, so that the third token gets what was
 #   trained for the sixth and the seventh. The same prompt has another embedding. Cut to the first 32 the weights are right. No message.
 # Versions: open_clip_torch 3.3.0, timm 1.0.31, torch 2.13.0, torchvision 0.28.0, NumPy 2.4.6.
-# Why it matters: a shorter context makes text towers quicker, and prompts of a segmentation are short. Zero-shot scores and
-#   all that is learned on such texts are those of a text tower that was never trained so. It is shown with random weights, as none
-#   can be had without a download; how much it costs with trained ones is not measured.
+# Why it matters: a shorter context makes text towers faster, and segmentation prompts are short. Zero-shot scores and
+#   everything learned on such texts come from a text tower that was never trained with these positions. It is shown
+#   with random weights, as none can be had without a download; how much it costs with trained ones is not measured.
 # Seen: 2026-11-30, Linux x86-64, Python 3.11, exit status 0. Output:
 #   of 77 positions the first five of 32 tokens get: 0.7 3.11 5.52 7.92 10.33
 #   cosine with the embedding before, prompts of 5 11 tokens

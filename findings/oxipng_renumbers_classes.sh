@@ -1,11 +1,10 @@
 #!/usr/bin/env bash
-# A lossless PNG optimizer gives the classes of a palette mask other numbers.
+# oxipng, a lossless PNG optimizer, renumbers the classes of a palette mask.
 #
 # Expected: what is lossless keeps the label map: class 5 stays 5.
-# Happens: oxipng, at its defaults, drops colours that are not used and sorts the others. The picture is
-#   the same, the indices are not: of VOC's form of label map, classes 1, 2, 5 become 3, 1, 2. A grey
-#   mask of 0 and 1 becomes one with a palette: Pillow still reads 0 and 1, OpenCV three channels. The
-#   help speaks of palette reduction, and of indices in no place.
+# Happens: oxipng, at its defaults, drops colours that are not used and sorts the others. The picture is the same, the
+#   indices are not: of VOC's form of label map, classes 1, 2, 5 become 3, 1, 2. A grey mask of 0 and 1 becomes one with
+#   a palette: Pillow still reads 0 and 1, OpenCV three channels. The help mentions palette reduction, but not indices.
 # Versions: pyoxipng 9.1.1, Pillow 13.0.0, OpenCV 5.0.0 (headless), NumPy 2.4.6.
 # Why it matters: masks in a repository or on a server are made smaller in passing, by a hook or
 #   a build step. They open and look as before, and a training learns the wrong classes. Masks that

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# LoRA on the layers inside PyTorch's fused attention does nothing, or only while training.
+# peft's LoRA on the layers inside PyTorch's fused attention has no effect, or only during training.
 #
 # Expected: an adapter on a linear layer changes the output and gets a gradient, in training
 #   and in evaluation alike; merging it changes nothing.

@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
-# permute's Spearman correlation correlates no ranks: it depends on the order of the rows, and 0.84 is -0.01.
+# permute's Spearman correlation does not use ranks: it depends on the order of the rows, and returns -0.01 instead of
+#   0.84.
 #
 # Expected: spearman_corr gives Spearman's coefficient, as SciPy does, with a p value by permutation.
-# Happens: argsort is taken for the rank. It says which row is the smallest, not how small a row is, so that
-#   in any usual order the coefficient is noise about 0. It is right where the rows are sorted by the first
-#   variable, and where both variables rise together without an exception. No message.
+# Happens: the result of argsort is used as the rank. It tells which row is the smallest, not the rank of a row, so that
+#   in any usual order the coefficient is noise about 0. It is right where the rows are sorted by the first variable,
+#   and where both variables rise together without an exception. No message.
 # Versions: permute 0.2, cryptorandom 0.3, SciPy 1.17.1, NumPy 2.4.6.
-# Why it matters: "does uncertainty go with error", "does Dice rise with the size of a lesion": the answer is
-#   no, whatever the data are, and it is another no for another order of the images. Give ranks to corr.
+# Why it matters: "does uncertainty go with error", "does Dice rise with the size of a lesion": the answer is no for any
+#   data, and the coefficient changes with the order of the images. Pass ranks to corr.
 # Seen: 2026-11-30, Linux x86-64, Python 3.11, exit status 0. Output:
 #   size and Dice of 200 lesions; expected: 0.842 in any order, and p 0.001
 #   sorted by size: 0.842 p 0.001

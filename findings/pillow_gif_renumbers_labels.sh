@@ -2,10 +2,10 @@
 # Pillow renumbers the labels of a mask that it saves as GIF, if the mask is small.
 #
 # Expected: a palette image has the same indices after saving and loading: GIF is lossless.
-# Happens: unused colours are dropped and the others move up: labels 0, 2 and 5 are 0, 1 and 2 after
-#   loading. The colours stay, so that the picture looks the same. From 512 x 512 pixels on the
-#   indices are kept; with optimize=False, and in PNG with optimize=True and TIFF, always.
-#   The documentation describes optimize as an option; that GIF sets it does not stand there.
+# Happens: unused colours are dropped and the others move up: labels 0, 2 and 5 are 0, 1 and 2 after loading. The
+#   colours stay, so that the picture looks the same. From 512 x 512 pixels on the indices are kept; with
+#   optimize=False, and in PNG with optimize=True and TIFF, always. The documentation describes optimize as an option,
+#   but does not say that GIF sets it.
 # Versions: Pillow 13.0.0, NumPy 2.4.6.
 # Why it matters: which class a number stands for depends on which classes the image holds, and on
 #   its size. Public sets have masks as GIF. Save PNG; of a GIF read the colours.

@@ -7,8 +7,8 @@
 #   128. OpenCV and imagecodecs give what was stored.
 # Versions: Pillow 13.0.0, imagecodecs 2026.3.6, OpenCV 5.0.0, NumPy 2.4.6. Pillow's page on the format
 #   does not say it; pydicom shifts the values back.
-# Why it matters: 12 bits are what scanners and fluorescence cameras store. A threshold, an intensity of
-#   a lesion, or the input of a network trained with one reader is 16 times another with the other.
+# Why it matters: 12 bits are what scanners and fluorescence cameras store. A threshold, an intensity of a lesion, or
+#   the input of a network trained with one reader differs by a factor of 16 with the other.
 # Seen: 2026-11-29, Linux x86-64, Python 3.11, exit status 0. Output:
 #   stored:              [0, 7, 14, 4095]
 #   expected, OpenCV:    [0, 7, 14, 4095]

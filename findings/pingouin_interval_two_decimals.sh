@@ -1,16 +1,14 @@
 #!/usr/bin/env bash
-# Pingouin rounds a confidence interval to two decimals, which for Dice may be all of it.
+# Pingouin rounds confidence intervals to two decimals, which can reduce an interval for Dice to [0, 0].
 #
-# Expected: ttest gives the interval as it gives T, p and the effect: as computed, to be rounded by
-#   who prints it.
-# Happens: the numbers themselves are rounded, before they are returned. A gain of 0.003 in Dice,
-#   certain to T = 8.7, has the interval [0, 0], and one of 0.004 to 0.014 reads as "not
-#   significant" with a p of 0.0005. compute_bootci rounds too, as its help says. The help of
-#   ttest says nothing of it; the option 'round.column.CI95' turns it off. Known and closed:
-#   pingouin's issues 321 and 376.
+# Expected: ttest gives the interval as it gives T, p and the effect: as computed, to be rounded when it is printed.
+# Happens: the numbers themselves are rounded, before they are returned. A gain of 0.003 in Dice, certain to T = 8.7,
+#   has the interval [0, 0], and one of 0.004 to 0.014 reads as "not significant" with a p of 0.0005. compute_bootci
+#   rounds too, as its help says. The help of ttest does not mention it; the option 'round.column.CI95' turns it off.
+#   Known and closed: pingouin's issues 321 and 376.
 # Versions: Pingouin 0.7.0, SciPy 1.17.1, NumPy 2.4.6, pandas 3.1.1.
-# Why it matters: Dice lies within 0 and 1, and methods differ in the third decimal. Of the interval
-#   that reviewers ask for, a column of zeros is left in the table.
+# Why it matters: Dice lies within 0 and 1, and methods differ in the third decimal. The interval that reviewers ask for
+#   becomes a column of zeros in the table.
 # Seen: 2026-11-29, Linux x86-64, Python 3.11, exit status 0. Output:
 #   gain 0.003: p 6e-15, SciPy [0.0023, 0.0037], ttest [0.0, 0.0], compute_bootci [0.0, 0.0]
 #   gain 0.009: p 0.0005, SciPy [0.004, 0.014], ttest [0.0, 0.01], compute_bootci [0.0, 0.01]

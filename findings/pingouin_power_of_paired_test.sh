@@ -1,16 +1,15 @@
 #!/usr/bin/env bash
-# Pingouin gives a paired comparison a power of 0.18 where it is 0.99.
+# Pingouin reports a power of 0.18 for a paired comparison whose power is 0.99.
 #
-# Expected: ttest(one, other, paired=True) reports the power of the paired test: of how many repeats on
-#   as many images would find the difference.
-# Happens: the power is that of Cohen's d of two independent groups, put into the formula for pairs,
-#   which wants the difference over its own spread. Two models whose Dice varies by 0.1 from image
-#   to image and by 0.03 between them differ with p 0.0002 beside a power of 0.18. The same
-#   differences as one sample have 0.99, as simulation has. compute_effsize's help says which d
-#   is meant; ttest's calls the power "achieved".
+# Expected: ttest(one, other, paired=True) reports the power of the paired test: the share of repeats on equally many
+#   images that would find the difference.
+# Happens: the power is that of Cohen's d of two independent groups, put into the formula for pairs, which needs the
+#   difference divided by its own spread. Two models whose Dice varies by 0.1 from image to image and by 0.03 between
+#   them differ with p 0.0002 beside a power of 0.18. The same differences as one sample have 0.99, as simulation has.
+#   compute_effsize's help says which d is meant; ttest's calls the power "achieved".
 # Versions: Pingouin 0.7.0, SciPy 1.17.1, NumPy 2.4.6.
-# Why it matters: models are compared on the same images, which differ far more than models do. Read
-#   so, a study plans some ten times as many images, or calls a sound result underpowered.
+# Why it matters: models are compared on the same images, which differ far more than models do. A study planned from
+#   this power uses some ten times as many images, or calls a sound result underpowered.
 # Seen: 2026-11-29, Linux x86-64, Python 3.11, exit status 0. Output:
 #   expected power: 0.99 by simulation 0.99
 #   happened: 0.18 beside a p value of 0.0002

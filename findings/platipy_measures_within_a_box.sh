@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# PlatiPy measures specificity within the box around both masks, and outlines end at that box.
+# PlatiPy computes specificity within the bounding box of both masks, and outlines end at that box.
 #
 # Expected: compute_metric_specificity(truth, found) is the share of healthy voxels of the image that are
 #   predicted healthy, and compute_metric_masd a mean of distances, so that it is at most the largest one.
