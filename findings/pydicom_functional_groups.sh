@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# pydicom leaves the rescaling and the window of an enhanced image out, without a word.
+# pydicom silently ignores the rescaling and the window of an enhanced image.
 #
-# Expected: apply_modality_lut() and apply_voi_lut() use the rescale slope and the window
-#   wherever the standard keeps them, or say that they find none.
-# Happens: both look at the top of the data set alone. An enhanced multi-frame object holds
-#   them in its functional groups, so the stored values come back unchanged: 1000 where
-#   the object says 1000 - 1024 = -24 HU. The same values at the top are applied.
+# Expected: apply_modality_lut() and apply_voi_lut() use the rescale slope and the window wherever the standard keeps
+#   them, or report that they find none.
+# Happens: both look only at the top level of the data set. An enhanced multi-frame object holds them in its functional
+#   groups, so the stored values come back unchanged: 1000 where the object says 1000 - 1024 = -24 HU. The same values
+#   at the top level are applied.
 # Versions: pydicom 3.0.2, NumPy 2.4.6.
 # Why it matters: an enhanced CT or MR frame is shown and segmented with another contrast
 #   than the same frame as a classic object; CT values are off by 1024.

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Krippendorff's alpha of two classes is below 0 by pyirr for raters who always agree.
+# For two classes, pyirr's Krippendorff's alpha is below 0 for raters who always agree.
 #
-# Expected: 1 for raters who agree everywhere, below 0 for raters who never do, as by the package krippendorff.
+# Expected: 1 for raters who agree everywhere, below 0 for raters who never do, as in the package krippendorff.
 # Happens: of two classes the agreements are counted among the disagreements: -1.75 for two raters who agree on all of six
 #   images, and 1.0 for two who never do. Of three classes other pairs are left out. Four classes are right. No message.
 # Versions: pyirr 0.84.1.2, krippendorff 0.9.0, statsmodels 0.15.0, pandas 3.1.1, SciPy 1.17.1, NumPy 2.4.6.
-# Why it matters: lesion or none is the question that two readers are compared by, and alpha says how far masks can be
-#   trusted as truth. The better the readers, the worse the number.
+# Why it matters: two readers are compared on the question of lesion or no lesion, and alpha tells how far masks can be
+#   trusted as ground truth. The better the readers, the worse the number.
 # Seen: 2026-11-30, Linux x86-64, Python 3.11, exit status 0. Output:
 #   alpha by krippendorff, by pyirr
 #   two classes, always agree: 1.0 -1.75

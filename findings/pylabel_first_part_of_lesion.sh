@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# PyLabel writes the first part of a lesion to YOLO, and drops the others.
+# PyLabel writes only the first part of a lesion to YOLO, and drops the others.
 #
 # Expected: a lesion that COCO keeps as two polygons, as a fold or an instrument in front of it makes them, is written
 #   with both, as two lines or as one outline.
 # Happens: ExportToYoloV5(segmentation=True) writes the first polygon of the list alone: of 600 pixels in parts of 100
-#   and 500 it leaves 100. Which one is first is a matter of the annotation tool. A lesion of one polygon is right, and
+#   and 500 it leaves 100. Which one is first depends on the annotation tool. A lesion of one polygon is right, and
 #   ExportToCoco keeps both. No message.
 # Versions: pylabel 0.1.55, OpenCV 4.14.0.94, NumPy 2.4.6.
 # Why it matters: the rest of the lesion becomes background, for a training as for a test, and nothing that counts

@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
-# PyMARE's undirected combination of tests finds an effect in noise: with 20 studies in all of 2000 cases.
+# PyMARE's undirected combination of tests finds effects in noise: with 20 studies, in all of 2000 cases.
 #
 # Expected: where no study has an effect, p is below 0.05 in one of twenty cases, by each mode of a combination test.
 #   mode='undirected' tests whether there are effects, whichever direction each of them has.
-# Happens: z values are replaced by their absolute values and combined as if these were one-sided z values of which
-#   the mean is 0. It is 0.8, so that p falls with the number of studies: of 2000 cases without any effect
-#   Stouffer's test finds one in 58 % with five studies and in 100 % with 20, Fisher's in 33 % and 93 %. The
-#   other two modes, and Fisher's method on two-sided p values, are right. A warning asks whether one wants an
-#   undirected test, and its help says that it is seldom the right one; of p values that are too small neither speaks.
+# Happens: z values are replaced by their absolute values and combined as if these were one-sided z values of which the
+#   mean is 0. The mean is 0.8, so that p falls with the number of studies: of 2000 cases without any effect Stouffer's
+#   test finds one in 58 % with five studies and in 100 % with 20, Fisher's in 33 % and 93 %. The other two modes, and
+#   Fisher's method on two-sided p values, are right. A warning asks whether an undirected test is wanted, and the help
+#   says that it is seldom the right one; neither mentions p values that are too small.
 # Versions: pymare 0.0.13, SciPy 1.17.1, NumPy 2.4.6.
-# Why it matters: of a method that helps at some hospitals and harms at others one asks just this. With some
-#   twenty of them, noise alone answers yes.
+# Why it matters: this is the question for a method that helps at some hospitals and harms at others. With some twenty
+#   hospitals, noise alone answers yes.
 # Seen: 2026-11-30, Linux x86-64, Python 3.11, exit status 0. Output:
 #   share of 2000 cases without an effect in which p < 0.05; expected: 0.05
 #   5 studies, Stouffer: directed 0.05 concordant 0.05 undirected 0.58

@@ -1,17 +1,17 @@
 #!/usr/bin/env bash
-# PyMIC's evaluation knows no HD95 above 50 and no mean distance above 20, in pixels or in mm.
+# PyMIC's evaluation caps HD95 at 50 and the mean surface distance at 20, in pixels or in mm.
 #
 # Expected: a lesion that is found 300 pixels away has an HD95 of 300, one of 80 pixels away 80, and a missed one is
 #   infinite, NaN or worse than both.
 # Happens: get_class_evaluation_score, and so the package's command for evaluation, cuts HD95 at 50 and ASSD at 20,
-#   whatever the size of a pixel: all three lesions have 50 and 20. The functions below it, binary_hd95 and
-#   binary_assd, give 300 and 285.5 for the first one, and 100 and 20 for the missed one: to find nothing is better
-#   than to find it elsewhere. With pixels of 0.1 mm, where 300 of them are 30 mm, a missed one is 100 still. No help
-#   says so.
+#   whatever the size of a pixel: all three lesions have 50 and 20. The functions below it, binary_hd95 and binary_assd,
+#   give 300 and 285.5 for the first one, and 100 and 20 for the missed one: finding nothing scores better than finding
+#   the lesion elsewhere. With pixels of 0.1 mm, where 300 of them are 30 mm, a missed one is still 100. The help does
+#   not mention it.
 # Versions: pymic 0.6.2, torch 2.13.0, SciPy 1.17.1, pandas 3.1.1, h5py 3.16.0, SimpleITK 2.5.7, scikit-image
 #   0.26.0, Pillow 13.0.0, NumPy 2.4.6.
-# Why it matters: all bad images of a test set get one number. Two models of which one is far off and the other near
-#   are level, and distances without a voxel size, as of photographs and endoscopy, soon reach the limit.
+# Why it matters: all bad images of a test set get the same number. A model that is far off and one that is closer score
+#   the same, and distances without a voxel size, as of photographs and endoscopy, soon reach the limit.
 # Seen: 2026-11-30, Linux x86-64, Python 3.11, exit status 0. Output:
 #   HD95 and ASSD by binary_hd95 and binary_assd; by get_class_evaluation_score
 #   pixels of 1 mm, 10 pixels away: 10.0 5.0 ; 10.0 5.0

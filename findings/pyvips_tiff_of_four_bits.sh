@@ -2,10 +2,10 @@
 # libvips writes a label map as an empty TIFF of 4 bits, and keeps it in a PNG of 4 bits.
 #
 # Expected: 4 bits hold the classes 0 to 15, in a TIFF as in a PNG.
-# Happens: pngsave(bitdepth=4) writes the lower four bits of each pixel, tiffsave(bitdepth=4) the upper four:
-#   classes up to 15 are all 0, and 16 to 31 are one. There is no message, and libvips itself reads the file as empty.
-#   Of 2 bits it is the same with the upper two, and what does not fit in 2 bits of a PNG comes back as another class
-#   (5 as 1). The help says where the limit of 1 bit lies, at half of white, and nothing of 2 and 4.
+# Happens: pngsave(bitdepth=4) writes the lower four bits of each pixel, tiffsave(bitdepth=4) the upper four: classes up
+#   to 15 are all 0, and 16 to 31 are one. There is no message, and libvips itself reads the file as empty. Of 2 bits it
+#   is the same with the upper two, and what does not fit in 2 bits of a PNG comes back as another class (5 as 1). The
+#   help gives the threshold for 1 bit, half of white, but says nothing about 2 and 4 bits.
 # Versions: libvips 8.18.7 (pyvips 3.2.0, pyvips-binary 8.18.7), Pillow 13.0.0, NumPy 2.4.6.
 # Why it matters: label maps of large images are TIFF, and few bits make them small. All lesions are gone, in a file
 #   of the right size that every reader opens.

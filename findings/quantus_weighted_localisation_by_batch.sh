@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The weighted attribution localisation of Quantus depends on how many images share a batch.
+# Quantus's weighted attribution localisation depends on the batch size.
 #
 # Expected: AttributionLocalisation(weighted=True) scores each image by its own attributions and its own mask, as it does
 #   without weighted.

@@ -1,11 +1,10 @@
 #!/usr/bin/env bash
-# SAHI replaces lesions in COCO's run lengths by their bounding boxes.
+# SAHI replaces lesions in COCO's run-length encoding (RLE) by their bounding boxes.
 #
 # Expected: run lengths are read as polygons are, refused, or left out: the warning says that such an
 #   annotation "is skipped since RLE segmentation format is not supported".
-# Happens: slice_coco does not skip it. The bounding box becomes a polygon, and is written as the outline
-#   of the lesion: of one in two parts with 356 pixels there is a square of 1156. As polygons, the
-#   same lesion stays as it was.
+# Happens: slice_coco does not skip it. The bounding box becomes a polygon, and is written as the outline of the lesion:
+#   one in two parts with 356 pixels becomes a square of 1156. As polygons, the same lesion stays as it was.
 # Versions: sahi 0.12.8, pycocotools 2.0.11, shapely 2.2.0, OpenCV 5.0.0, NumPy 2.4.6.
 # Why it matters: run lengths are what masks with holes or parts are exported as, and what many tools write.
 #   Slices of large images then train a network on rectangles; the file is valid and has as many

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SciPy's distance transform of a mask without background measures to a pixel outside.
 #
-# Expected: an error, infinity, or one value that is no distance.
+# Expected: an error, infinity, or one value that is not a distance.
 # Happens: distance_transform_edt gives distances to a point above the first pixel, which
 #   grow smoothly from the upper left corner and look real. In the same module
 #   distance_transform_cdt gives -1 and distance_transform_bf about 1.3e154.

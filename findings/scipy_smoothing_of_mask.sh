@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# Smoothing a mask by SciPy's Gaussian filter takes a rim of four sigma off it.
+# Smoothing a mask with SciPy's Gaussian filter removes a rim of four sigma.
 #
 # Expected: gaussian_filter(mask, 3) > 0.5 rounds corners and leaves the lesion about as large as it is,
 #   whatever the type of the mask.
-# Happens: the result has the type of the input, and the weighted sums are cut to it: of booleans, and of
-#   integers 0 and 1, all that is below 1 is 0. What remains is what has no background within 12 pixels: of
-#   a lesion of 40 x 40 pixels 16 x 16, of one of 20 x 20 nothing. As floats, or as 0 and 255, it is as
-#   expected. The same for uniform_filter, by half of its size. The help names the type of the result, and
-#   that little precision makes it imprecise.
+# Happens: the result has the type of the input, and the weighted sums are truncated to it: for booleans, and for
+#   integers 0 and 1, every sum below 1 becomes 0. Only pixels without background within 12 pixels remain: 16 x 16 of a
+#   lesion of 40 x 40 pixels, and nothing of one of 20 x 20. As floats, or as 0 and 255, it is as expected. The same for
+#   uniform_filter, by half of its size. The help states the type of the result, and that low precision makes it
+#   imprecise.
 # Versions: SciPy 1.17.1, NumPy 2.4.6.
 # Why it matters: that line is how masks and predictions are commonly smoothed, and `probability > 0.5` is
 #   boolean. Small lesions are gone, large ones lose a fixed rim, and no message says so.

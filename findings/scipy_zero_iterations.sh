@@ -2,9 +2,9 @@
 # With zero iterations SciPy dilates a mask to the whole image.
 #
 # Expected: zero iterations change nothing, as with OpenCV.
-# Happens: "less than 1" stands for "until nothing changes": dilation gives the whole image, and
-#   erosion, opening and closing an empty mask. The pages of the functions say so, under the
-#   parameter; that an opening with 1 and 2 keeps the mask and with 0 removes it, they do not.
+# Happens: "less than 1" stands for "until nothing changes": dilation gives the whole image, and erosion, opening and
+#   closing an empty mask. The pages of the functions say so, under the parameter, but not that an opening with 1 and 2
+#   keeps the mask and with 0 removes it.
 # Versions: SciPy 1.17.1, OpenCV 5.0.0 (headless), NumPy 2.4.6.
 # Why it matters: a margin in millimetres becomes iterations by int(margin / spacing). At the hospital
 #   with the coarse pixels that is 0: there the margin is the whole image, or nothing is left.

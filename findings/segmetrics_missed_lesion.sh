@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# For seg-metrics a lesion that was missed altogether has a Hausdorff distance of 0, as a perfect one.
+# seg-metrics returns a Hausdorff distance of 0 for a completely missed lesion, the same as for a perfect prediction.
 #
 # Expected: the distance to a prediction that is empty is infinite, NaN, or a large number by convention.
-# Happens: hd, hd95, msd (mean) and mdsd (median) are all 0.0, the best value there is. The same where
-#   a lesion is predicted in a healthy image. The warning that is logged speaks of precision and
-#   recall alone, and the package's page gives no word on empty masks.
+# Happens: hd, hd95, msd (mean) and mdsd (median) are all 0.0, the best value there is. The same where a lesion is
+#   predicted in a healthy image. The logged warning mentions only precision and recall, and the package's page does not
+#   mention empty masks.
 # Versions: seg-metrics 1.2.8, SimpleITK 2.5.7, NumPy 2.4.6.
 # Why it matters: the mean distance over a test set falls with every lesion that is missed. A model
 #   that finds nothing has a mean distance of 0.

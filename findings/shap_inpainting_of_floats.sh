@@ -6,7 +6,7 @@
 # Happens: the image is cast to uint8 before, and back after. Of 0 to 1 all below 1 is 0; of one that is normalised to mean
 #   and deviation 1.9 is 1 and -1 is 255. Whole numbers of 0 to 255 are as expected, and so is blurring. No message.
 # Versions: shap 0.51.0, opencv-python-headless 5.0.0.93, NumPy 2.4.6.
-# Why it matters: networks take floats. Each picture that is explained is black, or torn, but for the one with nothing
+# Why it matters: networks take floats. Each explained picture is black, or corrupted, except the one with nothing
 #   hidden, which is not inpainted: the importance of a lesion is that of the cast.
 # Seen: 2026-11-30, Linux x86-64, Python 3.11, exit status 0. Output:
 #   largest change of what is shown, by blurring, by inpainting; largest value after that

@@ -3,10 +3,9 @@
 #
 # Expected: the mean distance between the two outlines. A mask that is moved by 4 pixels is as
 #   wrong for a small lesion as for a large one.
-# Happens: HausdorffDistanceImageFilter averages over all pixels of a mask, and those within the
-#   other mask have distance 0. Moved by 4 pixels, a square of 20 has 0.5, one of 120 has 0.083;
-#   the means over the outlines are 2.0 and 2.0. Of the two directions it takes the larger one.
-#   The maximum, GetHausdorffDistance(), is 4 for both, as one expects.
+# Happens: HausdorffDistanceImageFilter averages over all pixels of a mask, and those within the other mask have
+#   distance 0. Moved by 4 pixels, a square of 20 has 0.5, one of 120 has 0.083; the means over the outlines are 2.0 and
+#   2.0. Of the two directions it takes the larger one. The maximum, GetHausdorffDistance(), is 4 for both, as expected.
 # Versions: SimpleITK 2.5.7, NumPy 2.4.6, SciPy 1.17.1.
 # Why it matters: a table of average Hausdorff distances ranks hospitals by the size of their
 #   lesions, and has another unit than one of average surface distances (MONAI, MedPy).

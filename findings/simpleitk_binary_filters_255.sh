@@ -1,14 +1,13 @@
 #!/usr/bin/env bash
-# SimpleITK's binary filters take 255 for background, some of them only.
+# Some of SimpleITK's binary filters treat 255 as background.
 #
 # Expected: a mask of 0 and 255, as every PNG holds it, is filtered like one of 0 and 1, or refused.
-# Happens: foregroundValue is 1 by default. BinaryDilate, BinaryErode, BinaryFillhole, closing and
-#   BinaryContour give the mask back as it was, hole and all, and BinaryMedian removes it. In the
-#   same package LabelContour and BinaryThinning take both for foreground. No message; the
-#   signature shows the value.
+# Happens: foregroundValue is 1 by default. BinaryDilate, BinaryErode, BinaryFillhole, closing and BinaryContour return
+#   the mask unchanged, including its hole, and BinaryMedian removes it. In the same package LabelContour and
+#   BinaryThinning treat both as foreground. No message; the signature shows the value.
 # Versions: SimpleITK 2.5.7, NumPy 2.4.6.
-# Why it matters: holes stay, "the outline" is the whole area, and a smoothed mask is empty, by the
-#   format that the masks of a hospital happen to come in. Compare with 0 first.
+# Why it matters: holes stay, "the outline" is the whole area, and a smoothed mask is empty, depending on the format of
+#   a hospital's masks. Compare with 0 first.
 # Seen: 2026-11-29, Linux x86-64, Python 3.11, exit status 0. Output:
 #   expected: as many pixels of 0 and 255 as of 0 and 1; the mask has 99
 #   BinaryDilate: 144 of 0 and 1, 99 of 0 and 255

@@ -1,15 +1,16 @@
 #!/usr/bin/env bash
-# For SimpleITK a mask of 0 and 1 is at least 0.5 everywhere.
+# In SimpleITK, mask >= 0.5 is true for every pixel of a 0/1 mask of uint8, because constants are cast to the pixel
+#   type.
 #
 # Expected: mask >= 0.5 is the lesion, as in NumPy, and half of an image of uint8 is refused or of floats.
-# Happens: a constant takes the type of the pixels before anything is computed. 0.5 is 0: every pixel is
-#   at least that, none is below it, and an image times 0.5 is black. -1 is 255: nothing is above it. 257
-#   is 1. BinaryThreshold(mask, 0.5) gives the whole image as well. Division is right, and so are images
-#   of floats. No message; the help of the operators says nothing of it.
+# Happens: a constant takes the type of the pixels before anything is computed. 0.5 is 0: every pixel is at least that,
+#   none is below it, and an image times 0.5 is black. -1 is 255: nothing is above it. 257 is 1. BinaryThreshold(mask,
+#   0.5) gives the whole image as well. Division is right, and so are images of floats. No message; the help of the
+#   operators does not mention it.
 # Known: SimpleITK's pull request 2728 (open) for some of the operators.
 # Versions: SimpleITK 2.5.7, NumPy 2.4.6.
-# Why it matters: 0.5 is how masks are cut after resampling, and 0.5 * a + 0.5 * b how two are averaged. On
-#   masks of floats it works; on the same mask read from a file of uint8 all is lesion, or nothing.
+# Why it matters: masks are thresholded at 0.5 after resampling, and two are averaged by 0.5 * a + 0.5 * b. On float
+#   masks this works; on the same mask read from a file of uint8 all is lesion, or nothing.
 # Seen: 2026-11-29, Linux x86-64, Python 3.11, exit status 0. Output:
 #   of the labels 0 1 2 3: NumPy, SimpleITK on floats, SimpleITK on uint8
 #   x >= 0.5: [0, 1, 1, 1] [0, 1, 1, 1] [1, 1, 1, 1]

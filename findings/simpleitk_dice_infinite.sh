@@ -2,11 +2,11 @@
 # SimpleITK's Dice of an empty prediction for an empty mask is infinity.
 #
 # Expected: 1, 0, NaN or an error.
-# Happens: LabelOverlapMeasuresImageFilter gives inf for Dice and 1.8e308, the largest finite
-#   number, for Jaccard. The mean over images is inf or as large, and no filter for NaN, nor
-#   for inf in the second case, takes it out.
+# Happens: LabelOverlapMeasuresImageFilter gives inf for Dice and 1.8e308, the largest finite number, for Jaccard. The
+#   mean over images is inf or as large. A filter for NaN removes neither value, and a filter for inf does not remove
+#   the second.
 # Versions: SimpleITK 2.5.7, NumPy 2.4.6.
-# Why it matters: every image without a lesion that is predicted right does this.
+# Why it matters: every correctly predicted image without a lesion does this.
 # Seen: 2026-11-28, Linux x86-64, Python 3.11, exit status 0. Output:
 #   expected: 1, 0, NaN or an error
 #   happened, both empty: Dice and Jaccard (inf, 1.7976931348623157e+308)

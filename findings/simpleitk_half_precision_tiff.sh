@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# SimpleITK reads a probability of 1 from a TIFF of half precision as 15360.
+# SimpleITK reads a probability of 1 from a half-precision TIFF as 15360.
 #
 # Expected: 1.0, as from a TIFF of 32 bits, or an error, as from Pillow and OpenCV.
-# Happens: the bytes of the half-precision numbers are taken for 16-bit integers: 0.25 is 13312, 0.5 is
-#   14336, 1.0 is 15360. The image is "16-bit unsigned integer". ReadImage(path, sitkFloat32) gives the same
-#   numbers as floats. No message: the tag that says "floating point" is read for 32 bits alone.
+# Happens: the bytes of the half-precision numbers are read as 16-bit integers: 0.25 is 13312, 0.5 is 14336, 1.0 is
+#   15360. The image is "16-bit unsigned integer". ReadImage(path, sitkFloat32) gives the same numbers as floats. No
+#   message: the tag that says "floating point" is honoured only for 32 bits.
 # Versions: SimpleITK 2.5.7, tifffile 2026.3.3, Pillow 13.0.0, OpenCV 5.0.0 (headless), NumPy 2.4.6.
-# Why it matters: maps of probabilities are kept in half precision for their size. Cut at 0.5 every pixel
-#   that is not exactly 0 is lesion, and calibration is that of other numbers. The order of the values
-#   is kept, so that pictures and ranks look right.
+# Why it matters: maps of probabilities are kept in half precision for their size. With a threshold of 0.5 every pixel
+#   that is not exactly 0 is lesion, and calibration is computed on the wrong numbers. The order of the values is kept,
+#   so that pictures and ranks look right.
 # Seen: 2026-11-29, Linux x86-64, Python 3.11, exit status 0. Output:
 #   stored: 0.0 0.125 0.25 0.5 1.0
 #   float32, SimpleITK: 0.0 0.125 0.25 0.5 1.0 - above 0.5: 1

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# SimpleITK's overlap measures take the second image for the truth: errors of the first order are others.
+# SimpleITK's overlap measures treat the second image as the ground truth: with the truth first, the error rates are
+#   swapped.
 #
 # Expected: of LabelOverlapMeasuresImageFilter.Execute(truth, prediction) the false negative error is the share of
 #   the lesion that was missed, the false positive error that of healthy pixels that were called lesion.
@@ -8,8 +9,8 @@
 #   are called source and target image. Dice and Jaccard are the same in either order, the volume similarity changes
 #   its sign. Known: issue 344 of SimpleITK's notebooks, which had the truth first.
 # Versions: SimpleITK 2.5.7, NumPy 2.4.6.
-# Why it matters: truth first, as other measures take it, is how nine of ten public scripts looked at call this
-#   filter. A model that misses nothing and paints too much is said to miss half of the lesion.
+# Why it matters: nine of ten public scripts that were inspected pass the truth first, as for other measures. A model
+#   that misses nothing and marks too much is reported to miss half of the lesion.
 # Seen: 2026-11-30, Linux x86-64, Python 3.11, exit status 0. Output:
 #   nothing missed, as much again too much; expected: missed 0.0, false 0.01, of the prediction false 0.5
 #   Execute(truth, prediction): missed 0.5, false 0.0, of the prediction false 0.0, Dice 0.667

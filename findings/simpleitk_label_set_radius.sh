@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# SimpleITK's LabelSetDilate and LabelSetErode by the default radius of 1 change nothing.
+# SimpleITK's LabelSetDilate and LabelSetErode change nothing at their default radius of 1.
 #
 # Expected: LabelSetDilate(labels) and LabelSetErode(labels), of which the default radius is 1, move each outline by
 #   one pixel, as BinaryDilate and BinaryErode by 1 do.
@@ -8,9 +8,9 @@
 #   (useImageSpacing=True), so that with pixels of 2 mm a radius of 2 does nothing, either, and 3 moves outlines by
 #   one pixel.
 # Versions: SimpleITK 2.5.7, NumPy 2.4.6.
-# Why it matters: a margin around each lesion, or a band at its edge that is left out of a score, is one pixel
-#   narrower than asked for, and a band of one pixel is not there at all. Several labels at once is what these two are
-#   for.
+# Why it matters: a margin around each lesion, or a band at its edge that is left out of a score, is one pixel narrower
+#   than asked for, and a band of one pixel does not exist at all. These two filters are meant for several labels at
+#   once.
 # Seen: 2026-11-30, Linux x86-64, Python 3.11, exit status 0. Output:
 #   how far the outline of a square of 10 x 10 pixels moves
 #   BinaryDilate and BinaryErode by 1, 2, 3: 1 2 3 and 1 2 3

@@ -1,12 +1,11 @@
 #!/usr/bin/env bash
 # SimpleITK's median of a lesion moves with its brightest pixel.
 #
-# Expected: the median of a region is one of its values, and one extreme pixel does not matter: that
-#   is why one takes it.
-# Happens: LabelIntensityStatistics cuts the range of the region into 128 bins and gives the middle
-#   of one. 99 pixels of 40 HU and one of 3000 HU have a median of 51.6, with one of -1000 HU 35.9;
-#   without such a pixel it is 40. The help of GetMedian does not say so, that of SetNumberOfBins
-#   hints at it. GetMean is exact.
+# Expected: the median of a region is one of its values, and one extreme pixel does not matter: that is why the median
+#   is used.
+# Happens: LabelIntensityStatistics divides the range of the region into 128 bins and returns the centre of one. 99
+#   pixels of 40 HU and one of 3000 HU have a median of 51.6, with one of -1000 HU 35.9; without such a pixel it is 40.
+#   The help of GetMedian does not say so, that of SetNumberOfBins hints at it. GetMean is exact.
 # Versions: SimpleITK 2.5.7, NumPy 2.4.6.
 # Why it matters: medians and quartiles of lesions are radiomic features and go into tables beside
 #   exact ones of NumPy. A clip or a reflection shifts the median of all other pixels, and two

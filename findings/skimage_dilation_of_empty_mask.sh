@@ -1,13 +1,12 @@
 #!/usr/bin/env bash
-# scikit-image dilates a mask without a lesion, and a lesion appears in the upper left corner.
+# When scikit-image's isotropic_dilation dilates an empty mask, a lesion appears in the upper left corner.
 #
 # Expected: the dilation of an empty mask is empty, and the erosion of a full one treats all four
 #   borders alike.
-# Happens: isotropic_dilation cuts a distance map, and where no pixel is set SciPy measures to a
-#   point outside, above the first pixel. All pixels within the radius of it turn into lesion: 20
-#   with a radius of 5. isotropic_erosion takes the same 20 from a full mask, and no others.
-#   dilation() and erosion() with a disk do neither. No message; the documentation says only that
-#   a distance map is cut.
+# Happens: isotropic_dilation thresholds a distance map, and where no pixel is set SciPy measures to a point outside,
+#   above the first pixel. All pixels within the radius of it turn into lesion: 20 with a radius of 5. isotropic_erosion
+#   removes the same 20 from a full mask, and no others. dilation() and erosion() with a disk do neither. No message;
+#   the documentation says only that a distance map is thresholded.
 # Versions: scikit-image 0.26.0, SciPy 1.17.1, NumPy 2.4.6.
 # Why it matters: margins and bands of tolerance around lesions are made by this function, as it is
 #   the fast one. Each healthy image gets a lesion, at the same place in truth and prediction.

@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# A class has another colour in each picture of scikit-image, by which other classes are there.
+# scikit-image's label2rgb gives a class different colours, depending on which other classes are in the picture.
 #
 # Expected: label2rgb(labels, colors=['red', 'lime']) draws class 1 red and class 2 green.
 # Happens: colours are handed out to the labels that occur, in order. Class 2 is green beside class 1,
 #   and red where it is alone. The same lesion is shown in two colours. The help says
 #   of `colors` that they are cycled where there are too few, no more.
 # Versions: scikit-image 0.26.0, NumPy 2.4.6.
-# Why it matters: pictures of predictions beside the truth are what people look at. A model that takes
-#   an adenoma for a hyperplastic polyp gets the colour of the truth, and the error is not seen.
+# Why it matters: pictures of predictions beside the truth are what people look at. A model that confuses an adenoma
+#   with a hyperplastic polyp gets the colour of the truth, and the error is not seen.
 # Seen: 2026-11-29, Linux x86-64, Python 3.11, exit status 0. Output:
 #   classes 1 and 2: expected red, green; happened red green
 #   classes 1 and 1: expected red, red; happened red red

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# scikit-image fills an empty patch, and corners of an image, as if they were holes.
+# scikit-image's remove_small_holes fills an empty patch, and corners of an image, as if they were holes.
 #
 # Expected: a hole is enclosed by the lesion, as for SciPy's binary_fill_holes. The documentation says
 #   "holes within connected components".

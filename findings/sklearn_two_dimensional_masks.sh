@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# scikit-learn scores a mask that lies as an image as 50 samples of 50 labels.
+# scikit-learn scores a two-dimensional mask of 50 x 50 pixels as 50 samples with 50 labels each.
 #
 # Expected: the scores of two masks of (50, 50) are those of their 2,500 pixels, or an error.
 # Happens: a matrix of zeros and ones is a multilabel target: rows are samples, columns labels.

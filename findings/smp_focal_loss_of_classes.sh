@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# FocalLoss of segmentation-models-pytorch in mode 'multiclass' is no softmax loss.
+# FocalLoss of segmentation-models-pytorch in mode 'multiclass' is not a softmax loss.
 #
 # Expected: with gamma 0 the cross entropy, and, as for any loss over classes, the same value if a
 #   constant is added to all logits of a pixel.

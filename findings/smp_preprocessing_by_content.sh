@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# segmentation-models-pytorch divides an image by 255 only where it has a value above 1.
+# segmentation-models-pytorch divides an image by 255 only if it has a value above 1.
 #
 # Expected: get_preprocessing_fn scales every image alike, or by its type.
 # Happens: the brightest value of each image decides. A float image within 0 and 1 in which resizing
@@ -8,9 +8,8 @@
 #   No help text states a range. A maintainer's answer (issue 866) names 0 to 255, which the dark
 #   frame keeps to.
 # Versions: segmentation-models-pytorch 0.6.0, torch 2.13.0, torchvision 0.28.0.
-# Why it matters: cubic resizing overshoots in some images only, at bright reflections, so that a
-#   few images of a test set are black for the network, without a word. Scale by yourself, then pass
-#   mean and std to a normalisation.
+# Why it matters: cubic resizing overshoots in some images only, at bright reflections, so that a few images of a test
+#   set are silently black for the network. Scale the images yourself, then pass mean and std to a normalisation.
 # Seen: 2026-11-29, Linux x86-64, Python 3.11, exit status 0. Output:
 #   expected: the pixel of 0.8 is 1.38 in both float images, that of 1 of 255 next to -2.12
 #   float, 0.8: 1.38

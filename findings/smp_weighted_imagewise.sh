@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# For segmentation-models-pytorch a perfect map of three classes has an IoU of 0.333 by 'weighted-imagewise'.
+# With 'weighted-imagewise', segmentation-models-pytorch returns an IoU of 0.333 for a perfect map of three classes.
 #
 # Expected: iou_score(..., reduction='weighted-imagewise', class_weights=[...]) is a weighted mean over
 #   classes in each image, and then the mean over images: 1 for a perfect map, and for one image the same as by 'weighted'.
 # Happens: the weights are scaled to a sum of 1, and then the mean over classes is taken, not the sum: every score is
 #   divided by the number of classes. F1, sensitivity and accuracy likewise. 'weighted', which sums over images
 #   first, is right. No message.
-# Known: of 'weighted' it was repaired in 2022, by the package's pull request 659.
+# Known: for 'weighted' it was fixed in 2022, by the package's pull request 659.
 # Versions: segmentation-models-pytorch 0.6.0, torch 2.13.0, torchvision 0.28.0, NumPy 2.4.6.
 # Why it matters: a lesion is given more weight than background, and a score of 0.92 for each image reads 0.46. Tasks
 #   with other numbers of classes cannot be compared.

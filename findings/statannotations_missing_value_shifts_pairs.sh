@@ -4,12 +4,12 @@
 # Expected: of the Wilcoxon test and the paired t test an image where one model has no value is left out for both,
 #   or the missing value is refused.
 # Happens: missing values are dropped from each group by itself, and the rest is paired by position: between the two
-#   images every value meets that of its neighbour. A gain on each of 20 images is p 0.33 for 8e-6. Only where one
-#   group has more missing values than the other there is an error, SciPy's. Without missing values it is right. Near
-#   the package's issue 124, which is about that error.
+#   images every value meets that of its neighbour. A gain on each of 20 images gets p 0.33 instead of 8e-6. Only where
+#   one group has more missing values than the other there is an error, SciPy's. Without missing values it is right.
+#   Near the package's issue 124, which is about that error.
 # Versions: statannotations 0.7.2, seaborn 0.13.2, matplotlib 3.11.2, SciPy 1.17.1, pandas 2.3.3, NumPy 2.4.6.
-# Why it matters: the distance of a missed lesion is undefined, and two models miss different ones. The stars above
-#   the boxes are then of a test that paired most images with others.
+# Why it matters: the distance of a missed lesion is undefined, and two models miss different ones. The stars above the
+#   boxes then come from a test that paired most images with different ones.
 # Seen: 2026-11-30, Linux x86-64, Python 3.11, exit status 0. Output:
 #   Wilcoxon: no value missing 2e-06; two missing, expected 8e-06, happened 0.33
 #   t-test_paired: no value missing 7e-11; two missing, expected 2e-09, happened 0.28

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# A score at the threshold is lesion for statkit's sensitivity and healthy for its specificity: both are 1 for 0.5.
+# statkit counts a score at the threshold as correct in both sensitivity and specificity: a constant 0.5 scores 1 in
+#   both.
 #
 # Expected: at one threshold a score is called lesion or healthy, for both rates. A model that gives 0.5 to every image
 #   has a sensitivity of 0 and a specificity of 1, or of 1 and 0, and a Youden index of 0.

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The pooled effect of four hospitals lies above the effect of each of them.
+# statsmodels' DerSimonian-Laird pooled effect of four hospitals lies above the effect of each of them.
 #
 # Expected: DerSimonian and Laird's variance between hospitals is 0 where they agree more than
 #   chance would have it, as in the textbook and in R. The pooled effect is then the fixed one.

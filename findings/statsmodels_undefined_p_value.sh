@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# One undefined p value: Holm still corrects for it, Benjamini-Hochberg loses them all.
+# With one undefined p value in statsmodels, Holm still corrects for it and Benjamini-Hochberg returns NaN for all.
 #
 # Expected: multipletests() treats NaN alike in all methods: it leaves it out, or refuses.
 # Happens: 'holm' and 'bonferroni' count it as a comparison (0.01 becomes 0.03, not 0.02) and

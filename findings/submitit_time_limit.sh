@@ -6,8 +6,8 @@
 # Happens: the batch file says "--time=5" (minutes) where nothing was asked for, and of 1,000
 #   jobs in an array no more than 256 run at a time. A local job is told to end after 120 s.
 # Versions: submitit 1.5.4. No Slurm is needed: two stand-ins for its commands keep the file.
-# Why it matters: a short trial of a training passes and the whole one meets the limit on the
-#   cluster. Set timeout_min always.
+# Why it matters: a short trial of a training run passes, and the full run meets the limit on the cluster. Set
+#   timeout_min always.
 # Seen: 2026-11-28, Linux x86-64, Python 3.11, exit status 0. Output:
 #   expected: no --time line, no limit
 #   one job: ['#SBATCH --time=5']

@@ -1,15 +1,14 @@
 #!/usr/bin/env bash
-# A lesion in two parts, or with a hole, is written as a crowd, and COCO's evaluation skips it.
+# supervision writes a lesion in two parts, or with a hole, as a crowd, and COCO's evaluation skips it.
 #
 # Expected: DetectionDataset.as_coco() writes one annotation of one object, iscrowd 0.
-# Happens: a mask that one polygon cannot hold is written as runs, with iscrowd 1. To COCO's
-#   evaluation a crowd is no object to be found: of two images, one found and one missed, the
-#   average precision is 0.9 where the missed lesion has a hole or two parts, and 0.45 where it
-#   is whole (0.9 and not 1 as polygons lose a row and a column). COCO's page on its format
-#   does say that runs are for crowds; its own code reads them with iscrowd 0 as well.
+# Happens: a mask that one polygon cannot hold is written as runs, with iscrowd 1. To COCO's evaluation a crowd is not
+#   an object to be found: of two images, one found and one missed, the average precision is 0.9 where the missed lesion
+#   has a hole or two parts, and 0.45 where it is whole (0.9 and not 1 as polygons lose a row and a column). COCO's page
+#   on its format does say that runs are for crowds; its own code reads them with iscrowd 0 as well.
 # Versions: supervision 0.31.2, pycocotools 2.0.11, OpenCV 5.0.0 (headless), NumPy 2.4.6.
-# Why it matters: instruments, bubbles and reflections cut lesions in parts; just these hard
-#   images leave the score. Set iscrowd to 0 in the file; COCO reads runs without it.
+# Why it matters: instruments, bubbles and reflections cut lesions in parts, and exactly these hard images drop out of
+#   the score. Set iscrowd to 0 in the file; COCO reads runs without it.
 # Seen: 2026-11-28, Linux x86-64, Python 3.11, exit status 0. Output:
 #   expected: iscrowd 0, and the score of a missed lesion
 #   whole missed: iscrowd 0, average precision 0.45

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# TensorBoard's reader gives a random quarter of a long curve.
+# TensorBoard's reader returns a random quarter of a curve of 40,000 values.
 #
 # Expected: EventAccumulator(folder).Scalars('dice') has every value that was written.
 # Happens: it keeps 10,000 per tag, drawn at random, and the last one. Of 40,000 iterations a quarter is

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# A boolean mask saved by tifffile comes back inverted from Pillow and OpenCV.
+# A boolean mask saved by tifffile is read inverted by Pillow and OpenCV.
 #
 # Expected: every reader gives back the 9 lesion pixels of a boolean array.
 # Happens: tifffile stores a boolean array as MinIsWhite and reads it back as it was.

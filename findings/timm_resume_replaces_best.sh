@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# After a resume timm's model_best.pth.tar is the first model that comes along.
+# After a resume, timm replaces model_best.pth.tar by the first model it saves, even a worse one.
 #
 # Expected: CheckpointSaver on the folder of the interrupted run keeps model_best.pth.tar until a better
 #   one comes: the file holds its metric.
-# Happens: a new saver knows of no best. The first epoch after the resume replaces the file, at a metric
-#   of 0.6 where it was 0.9, and save_checkpoint reports it as the best. Older checkpoints are no longer
-#   counted, either: max_history=2 leaves four. No message. Its help has no word on resuming, and
-#   resume_checkpoint gives back the epoch alone.
+# Happens: a new saver does not know the previous best. The first epoch after the resume replaces the file, at a metric
+#   of 0.6 where it was 0.9, and save_checkpoint reports it as the best. Older checkpoints are no longer counted,
+#   either: max_history=2 leaves four. No message. The help does not mention resuming, and resume_checkpoint returns
+#   only the epoch.
 # Versions: timm 1.0.31, torch 2.13.0, torchvision 0.28.0, NumPy 2.4.6.
 # Why it matters: jobs of a cluster are interrupted and resumed. The model that is tested at the end is the
 #   best since the last interruption. Set best_metric by hand, from the metric in the file.

@@ -9,8 +9,8 @@
 #   Classes last: 0.793 for the perfect map, 0.767 for background alone. There is no message while the height is not
 #   below the number of classes. Of rows (N, C), a pixel each, it is right: 0.000, and 4.346 for the inverse.
 # Versions: pytorch-toolbelt 0.8.0, torch 2.13.0, NumPy 2.4.6.
-# Why it matters: the loss is there for masks with wrong labels. A training by it learns nothing of use, at a loss
-#   that looks like that of a hard task.
+# Why it matters: the loss is there for masks with wrong labels. Training with it learns nothing useful, at a loss that
+#   looks like that of a hard task.
 # Seen: 2026-11-30, Linux x86-64, Python 3.11, exit status 0. Output:
 #   rows (N, C), expected and happened: perfect 0.000, inverse 4.346, background alone 0.391
 #   maps (B, C, H, W), happened: perfect 1.245, inverse 1.245, background alone 1.032

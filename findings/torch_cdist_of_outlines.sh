@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# For torch.cdist two outlines that lie 3 pixels apart on a slide have the Hausdorff distance 0.
+# With torch.cdist, two outlines that lie 3 pixels apart on a slide have a Hausdorff distance of 0.
 #
 # Expected: whole numbers below 2**24 are exact in float32, and a distance of 3 is 3.
 # Happens: above 25 points cdist takes |a|^2 + |b|^2 - 2ab, in which the squares of the coordinates

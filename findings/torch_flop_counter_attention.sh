@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# PyTorch's FLOP counter finds that attention costs nothing at inference.
+# PyTorch's FLOP counter counts no FLOPs for attention at inference.
 #
-# Expected: FlopCounterMode counts the same for one forward pass in training and in evaluation, or
-#   warns of what it does not know.
+# Expected: FlopCounterMode counts the same for one forward pass in training and in evaluation, or warns about operators
+#   that it does not know.
 # Happens: nn.MultiheadAttention and nn.TransformerEncoderLayer in eval() without gradients run as
 #   one fused operator, for which the counter has no formula: 0, projections and feed-forward
 #   part included. No message. torch.backends.mha.set_fastpath_enabled(False) has them counted.

@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
-# torchcp looks for the worst slice by the numbers of the classes, not by what was covered.
+# torchcp searches for the worst slice by class numbers instead of coverage.
 #
 # Expected: WSC(features, sets, labels) is the coverage in the slice of feature space, of at least a tenth of the
 #   images, where it is worst. Where one of seven images has a coverage of 0.5, and the others 0.95, it is about 0.5,
 #   whatever the numbers of the classes.
-# Happens: labels and coverage change places on their way into the search. The slice with the lowest class numbers
+# Happens: labels and coverage are swapped when they are passed to the search. The slice with the lowest class numbers
 #   is taken, and the coverage there is near that of all images, here above it. With classes 0 and 1 exchanged, in
 #   labels and sets alike, it is another slice.
 # Versions: torchcp 1.2.1, torch 2.13.0, scikit-learn 1.9.1, NumPy 2.4.6.
-# Why it matters: the score is there to show that sets which hold on average fail for a kind of patient, a device or
-#   a hospital. It hides the failure, in any data.
+# Why it matters: the score is meant to show that sets with valid average coverage fail for a kind of patient, a device
+#   or a hospital. It hides the failure, in any data.
 # Seen: 2026-11-30, Linux x86-64, Python 3.11, exit status 0. Output:
 #   coverage of all 0.882, of the 15% that fail 0.487
 #   worst slice, expected: at most 0.485

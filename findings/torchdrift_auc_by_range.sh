@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# TorchDrift's AUC of a detector that makes no error is 0.51 as soon as one of its scores is large.
+# TorchDrift's AUC of a perfect detector drops to 0.51 if one of its scores is large.
 #
 # Expected: the area under the ROC curve depends on the order of the scores alone. Where every drifted sample has a
 #   higher score than every other one, it is 1.

@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# TorchDrift finds certain drift between two samples of one ReLU feature, as it counts equal values one by one.
+# TorchDrift reports significant drift between two samples of the same ReLU feature, because it counts tied values one
+#   by one.
 #
 # Expected: KSDriftDetector has the statistic of Kolmogorov and Smirnov, the largest distance of two distribution
 #   functions, and for two samples of one distribution p below 0.05 in at most 5 % of all cases.
-# Happens: both samples are sorted together, and the distance is taken after each value, within runs of equal ones,
-#   too. Equal values stand in no order, so that all of one sample may come before all of the other: features of
-#   one distribution that are 0 in half of all cases have p 0.0002, in five of six cases 1e-57, and one that is
-#   always 0 has the distance 1 and p 0. By SciPy p is near 1 for all three. Of values that all
-#   differ the two agree. No message.
+# Happens: both samples are sorted together, and the distance is taken after each value, within runs of equal ones, too.
+#   Equal values have no defined order, so that all of one sample may come before all of the other: features of one
+#   distribution that are 0 in half of all cases have p 0.0002, in five of six cases 1e-57, and one that is always 0 has
+#   the distance 1 and p 0. SciPy's p is near 1 for all three. For distinct values the two agree. No message.
 # Versions: torchdrift 0.1.0.post1, torch 2.13.0, SciPy 1.17.1, NumPy 2.4.6.
 # Why it matters: the features that are compared between hospitals come from a ReLU, and most of them are 0 for
 #   most images. The p value of a model is that of its worst feature: drift is found everywhere, also between two

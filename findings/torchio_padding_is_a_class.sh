@@ -6,8 +6,8 @@
 # Happens: the label map is padded with -1000 as well. In a label map of uint8, the usual kind, that is 24
 #   after wrapping: a class nobody drew. The help speaks of "an image" and not of label maps.
 # Versions: torchio 1.2.1, torch 2.13.0, NumPy 2.4.6.
-# Why it matters: 24 is a valid class of whole-body label maps; where any label is lesion the rim
-#   is one large lesion. By padding_mode=0 labels are right, and the image has a rim of water.
+# Why it matters: 24 is a valid class of whole-body label maps; where any label is lesion the rim is one large lesion.
+#   With padding_mode=0 labels are correct, and the image has a rim of water.
 # Seen: 2026-11-29, Linux x86-64, Python 3.11, exit status 0. Output:
 #   values of the image and of the labels; expected: labels 0 1
 #   RandomAffine: from -1000 - labels 0 1

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The bootstrap of torchmetrics finds no uncertainty where images come one at a time.
+# torchmetrics' multinomial bootstrap reports a standard error of 0 if each batch has one image.
 #
 # Expected: BootStrapper gives the standard error over the images, whatever the batch size.
 # Happens: sampling_strategy='multinomial', "true bootstrapping", draws within each batch. A batch of
@@ -7,8 +7,8 @@
 #   two it is 0.034, about 0.7 of it. 'poisson', the default, is right in each case. The class's
 #   help says "at the batch level to approximate", not that the interval vanishes.
 # Versions: torchmetrics 1.9.0, torch 2.13.0.
-# Why it matters: segmentation is validated one image at a time, as images differ in size. An interval
-#   of no width makes any difference between two models look certain.
+# Why it matters: segmentation is validated one image at a time, as images differ in size. An interval of zero width
+#   makes any difference between two models look certain.
 # Seen: 2026-11-29, Linux x86-64, Python 3.11, exit status 0. Output:
 #   expected: about 0.0486 whatever the batch size
 #   multinomial, batches of 1: 0.0

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# In a collection of torchmetrics two thresholds share one score if the first image is healthy.
+# In a torchmetrics MetricCollection, two thresholds share one score if the first image is healthy.
 #
 # Expected: MetricCollection gives each metric the score that it has alone.
-# Happens: metrics whose counts are equal after the first batch are taken to be one and share them
-#   from then on. On an image without a lesion, and no pixel above 0.5, thresholds of 0.5 and 0.9
-#   both count true negatives only: F1 at 0.9 is then reported as 1.0, that at 0.5; alone it is
-#   0.457. With the healthy image last, or compute_groups=False, it is right. The documentation
-#   says that metrics of one compute group share a state, not that the first batch decides.
+# Happens: metrics whose counts are equal after the first batch are treated as one and share their counts from then on.
+#   On an image without a lesion, and no pixel above 0.5, thresholds of 0.5 and 0.9 both count true negatives only: F1
+#   at 0.9 is then reported as 1.0, that at 0.5; alone it is 0.457. With the healthy image last, or
+#   compute_groups=False, it is right. The documentation says that metrics of one compute group share a state, not that
+#   the first batch decides.
 # Versions: torchmetrics 1.9.0, torch 2.13.0.
 # Why it matters: thresholds, or ignore labels, of one metric are just what a collection is used for,
 #   and validation has one image at a time, in a fixed order. Set compute_groups=False.

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# In one library, an image without a lesion is left out of one Dice and is 0 in the other.
+# In torchmetrics, an image without a lesion is left out of one Dice score and counts as 0 in another.
 #
 # Expected: DiceScore and GeneralizedDiceScore, both macro averages without the background,
 #   agree on one foreground class, or differ by the weighting only.

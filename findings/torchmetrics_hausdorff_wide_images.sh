@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
-# In an image that is wider than high, the Hausdorff distance of torchmetrics is of somewhere else.
+# In images that are wider than high, the Hausdorff distance of torchmetrics is read from the wrong place.
 #
 # Expected: a lesion that is predicted 3 pixels too far to the right has a Hausdorff distance of 3, whatever
 #   the size of the image around it.
-# Happens: 3 in a square image. In a wide one it is anything from 0 to 51, by the place of the lesion: the
-#   map of distances is filled as if a row had as many pixels as a column. An image of 64 x 48 pixels says 47,
-#   27 or 36. Padded to a square the same masks have 3 again. No warning, and no word in the help.
+# Happens: 3 in a square image. In a wide one it is anything from 0 to 51, by the place of the lesion: the map of
+#   distances is filled as if a row had as many pixels as a column. An image of 64 x 48 pixels says 47, 27 or 36. Padded
+#   to a square the same masks have 3 again. No warning, and the help does not mention it.
 # Known: torchmetrics' issue 3300 (open) has the error that a high image ends in, and says that wide ones
 #   work.
 # Versions: torchmetrics 1.9.0, torch 2.13.0.
-# Why it matters: frames of endoscopy and ultrasound are wide. The numbers look like distances, and a
-#   comparison of two models by them is one of places. Pad to a square, or measure with another package.
+# Why it matters: frames of endoscopy and ultrasound are wide. The numbers look like distances, but a comparison of two
+#   models by them compares positions in the image. Pad to a square, or measure with another package.
 # Seen: 2026-11-29, Linux x86-64, Python 3.11, exit status 0. Output:
 #   lesion 3 pixels too far to the right, in six places; expected: 3 six times
 #   48 x 48: 3.0 3.0 3.0 3.0 3.0 3.0

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# torchmetrics gives a model that predicts nothing, or a false alarm in a healthy image, a Matthews coefficient above 0.
+# torchmetrics returns a Matthews coefficient above 0 for an empty prediction, and for a false alarm in a healthy image.
 #
 # Expected: where nothing is predicted, or where there is no lesion, a row of the confusion matrix is empty and the
 #   coefficient undefined: 0, as scikit-learn has it, or NaN.

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# torchsampler gives shuffled images the weights of others: the classes stay as unequal as they were.
+# torchsampler assigns shuffled images the weights of other images: the classes stay as imbalanced as before.
 #
 # Expected: of ImbalancedDatasetSampler(dataset, labels, indices), the n-th label belongs to the n-th index, and
 #   every class is drawn equally often.
@@ -7,8 +7,8 @@
 #   indices, or without any, it is right: 50 % of what is drawn has a lesion. Of the same in the order of a random
 #   split 10 % has, as without the sampler. No message.
 # Versions: torchsampler 0.1.2, torch 2.13.0, torchvision 0.28.0, pandas 3.1.1, NumPy 2.4.6.
-# Why it matters: images of a training set come from a random split, whose order is random. The sampler is there
-#   so that rare lesions are seen; a training that is said to be balanced is not.
+# Why it matters: images of a training set come from a random split, whose order is random. The sampler is there so that
+#   rare lesions are seen; a training run that is reported as balanced is not.
 # Seen: 2026-11-30, Linux x86-64, Python 3.11, exit status 0. Output:
 #   share of lesions in the data: 0.1; expected of what is drawn: 0.5
 #   without indices: 0.5

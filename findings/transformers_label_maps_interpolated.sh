@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # The image processors of BEiT and DPT in transformers interpolate label maps.
 #
-# Expected: segmentation_maps are resized to the nearest label, as SegFormer's processor does.
-# Happens: those of BEiT and DPT resize them as they do the image, bicubic: a map of 0 and 2 gets a rim
-#   of 1, a class that is not there; one of 0 and 255, which is left out of the loss, gets two
-#   hundred classes. Nothing is said, as the result is whole numbers again.
+# Expected: segmentation_maps are resized by nearest neighbour, as SegFormer's processor does.
+# Happens: those of BEiT and DPT resize them as they do the image, bicubic: a map of 0 and 2 gets a rim of 1, a class
+#   that is not there; one of 0 and 255, which is left out of the loss, gets two hundred classes. There is no message,
+#   because the result is whole numbers again.
 # Versions: transformers 5.24.0, Pillow 13.0.0, NumPy 2.4.6. The help of segmentation_maps does not speak
 #   of resizing.
 # Why it matters: fine-tuning one of them on lesions trains a wrong class at every outline, or fails

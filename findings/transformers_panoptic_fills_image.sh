@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# By the panoptic post-processing of Mask2Former in transformers a single lesion fills the whole image.
+# In the panoptic post-processing of Mask2Former in transformers, a single lesion fills the whole image.
 #
 # Expected: pixels at which no mask reaches mask_threshold belong to no segment.
 # Happens: each pixel goes to the mask that is largest there, however small it is: of one lesion of 100 pixels with

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The surface of a trimesh VoxelGrid by marching cubes leaves its voxel size out.
+# The marching-cubes surface of a trimesh VoxelGrid ignores its voxel size.
 #
 # Expected: a VoxelGrid made with a transform has one place and one size: its volume, its boxes and its surface agree.
 # Happens: volume, bounds and as_boxes() follow the transform, marching_cubes does not: a lesion of 10 x 10 x 10 voxels of

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# uncertainty-calibration takes alpha=0.1 for 0.1 per cent: its 90 % interval is the range of all resamples.
+# uncertainty-calibration reads alpha=0.1 as 0.1 per cent: its 90 % interval is almost the range of all resamples.
 #
 # Expected: get_calibration_error_uncertainties(probs, labels, alpha=0.1) gives "1-alpha confidence intervals
 #   produced by bootstrap resampling", so an interval of 90 %.
@@ -7,8 +7,8 @@
 #   of 100 resamples, next to the smallest and the largest of them. The default is 0.1, and 0.05 gives the same within
 #   a fiftieth of its width. alpha=10 gives the 90 % interval, here two fifths as wide. No message.
 # Versions: uncertainty-calibration 0.1.4, scikit-learn 1.9.1, NumPy 2.4.6.
-# Why it matters: whether a network is calibrated at a new hospital is read from whether the interval of its error
-#   is above that elsewhere. So wide a one hides differences that are there.
+# Why it matters: whether a network is calibrated at a new hospital is read from whether the interval of its error is
+#   above that elsewhere. An interval this wide hides real differences.
 # Seen: 2026-11-30, Linux x86-64, Python 3.11, exit status 0. Output:
 #   90 %, written out: 0.0804 to 0.0945, width 0.0140
 #   all resamples, written out: 0.0738 to 0.1106, width 0.0368

@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# volumentations flips a volume and its mask along different axes, drawn one after the other.
+# volumentations flips a volume and its mask along different axes, because it draws them separately.
 #
 # Expected: a transform of a volume and its mask draws once, as RandomRotate90 and the rest of the package do.
-# Happens: Flip without an axis, its default, draws the axes within the step that is applied to one array. The
-#   mask gets axes of its own: in 6 of 7 cases it lies elsewhere, and of 700 pairs 605 no longer belong
-#   together. Flip(0) and other fixed axes are right. No message.
+# Happens: Flip without an axis, its default, draws the axes within the step that is applied to one array. The mask gets
+#   its own axes: in 6 of 7 cases it lies elsewhere, and of 700 pairs 605 no longer belong together. Flip(0) and other
+#   fixed axes are right. No message.
 # Versions: volumentations-3D 1.0.4, scikit-image 0.26.0, SciPy 1.17.1, OpenCV 5.0.0, NumPy 2.4.6.
-# Why it matters: flips are the first augmentation that is taken for 3D images. The lesion is trained at places
-#   where there is none; shapes agree, and the loss falls, as the middle of a volume stays the middle.
+# Why it matters: flips are the first augmentation that is used for 3D images. The lesion is trained at places where
+#   there is none; shapes agree, and the loss falls, as the middle of a volume stays the middle.
 # Seen: 2026-11-30, Linux x86-64, Python 3.11, exit status 0. Output:
 #   pairs of 700 whose mask lies elsewhere; expected: 0
 #   Flip: 605
