@@ -3,13 +3,13 @@
 #
 # Expected: bonferroni_correction(p_values) multiplies by the number of comparisons, up to 1, and keeps each p value
 #   in its place, as a comment in its source says it does.
-# Happens: the p values are sorted, corrected, and put back by the order that sorted them, not by its inverse. Of
-#   three comparisons with 0.5, 0.001 and 0.02 the first, which shows nothing, is significant, and the clearest
-#   is not. Sorted ones and a mere swap come back in place. The factors are those of Holm's method (3, 2 and 1),
-#   not of Bonferroni's. No message.
+# Happens: the p values are sorted, corrected, and put back by the order that sorted them, not by its inverse. Of three
+#   comparisons with 0.5, 0.001 and 0.02 the first, which shows nothing, is significant, and the clearest is not. Sorted
+#   p values, and a single swap, come back in place. The factors are those of Holm's method (3, 2 and 1), not of
+#   Bonferroni's. No message.
 # Versions: deepsig 1.2.8, NumPy 2.4.6, SciPy 1.17.1, pandas 3.1.1.
-# Why it matters: a method is compared with several others, or in several hospitals, and the one that is named as
-#   better is another than the one that is. The package is made for comparisons of networks.
+# Why it matters: a method is compared with several others, or in several hospitals, and the method that is reported as
+#   better is not the one that is better. The package is made for comparisons of networks.
 # Seen: 2026-11-30, Linux x86-64, Python 3.11, exit status 0. Output:
 #   p: deepsig, Bonferroni by hand
 #   0.001 0.02 0.5 : 0.003 0.04 0.5 - 0.003 0.06 1

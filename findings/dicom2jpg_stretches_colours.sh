@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
-# dicom2jpg stretches the colours of every picture to its own darkest and brightest value.
+# dicom2jpg stretches the colours of every image between its own darkest and brightest value.
 #
-# Expected: a colour image of 8 bits, as endoscopes write it, comes out with its colours, and a grey one as its
-#   window says: by its page files look "like what we see on standard DICOM viewers".
-# Happens: at the end the lowest value of all three colours becomes 0 and the highest 255. The same mucosa of
-#   (150, 70, 60) is (191, 21, 0) in one frame, and itself in the next, which has a highlight and a black
-#   corner. Of grey images the window is applied, and what is left is stretched as well: 150 is 0. So are PNG
-#   and JPEG files written. No message.
+# Expected: a colour image of 8 bits, as endoscopes write it, comes out with its colours, and a grey one as its window
+#   says: according to its page, files look "like what we see on standard DICOM viewers".
+# Happens: at the end the lowest value of all three colours becomes 0 and the highest 255. The same mucosa of (150, 70,
+#   60) is (191, 21, 0) in one frame, and itself in the next, which has a highlight and a black corner. For grey images
+#   the window is applied, and the result is stretched as well: 150 becomes 0. PNG and JPEG files are written in the
+#   same way. No message.
 # Versions: dicom2jpg 0.1.10, pydicom 3.0.2, OpenCV 5.0.0, NumPy 2.4.6.
-# Why it matters: redness is what tells inflammation. Frames of one video differ in colour by what else is in
-#   the picture, and hospitals by whether their frames have black corners.
+# Why it matters: redness indicates inflammation. The colours of frames of one video depend on what else is in the
+#   picture, and those of hospitals on whether their frames have black corners.
 # Seen: 2026-11-30, Linux x86-64, Python 3.11, exit status 0. Output:
 #   mucosa; expected: (150, 70, 60) always
 #   with a highlight and a black corner: (150, 70, 60), as PNG (150, 70, 60)

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# elasticdeform wraps what exceeds 8 bits: highlights get black spots, and black frames white ones.
+# elasticdeform wraps values that exceed 8 bits: highlights get black spots, and black frames white ones.
 #
-# Expected: an image of 8 bits comes back within 0 and 255, rounded or cut as SciPy's own transforms do it.
+# Expected: an image of 8 bits comes back within 0 and 255, rounded or clipped, as in SciPy's own transforms.
 # Happens: the default is a cubic spline, which overshoots at an edge: 270 becomes 14, and -13 becomes 243. Beside a
-#   highlight and a black frame 279 pixels of 4096 are off by more than 100 from the same image as floats, cut
-#   to 0 and 255; SciPy's map_coordinates, at the same places, is off by none. With order=1, or of floats, it is right.
-#   Its page says nothing of it, its author warns of integers in its issue 1. No message.
+#   highlight and a black frame 279 pixels of 4096 are off by more than 100 from the same image as floats, cut to 0 and
+#   255; SciPy's map_coordinates, at the same places, is off by none. With order=1, or of floats, it is right. Its page
+#   does not mention it; its author warns of integers in its issue 1. No message.
 # Versions: elasticdeform 0.5.1 (which needs NumPy 1), SciPy 1.14.1, NumPy 1.26.4.
 # Why it matters: endoscopic images are of 8 bits, have highlights and a black frame, and a label map is given
 #   beside the image with an order of 0. The augmentation paints specks of the opposite brightness along both

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # ema-pytorch's forward_eval runs the averaged model in training mode, and so changes it.
 #
-# Expected: the method is there, by its comment, for invoking the averaged model "with no grad + eval".
-# Happens: no gradients are kept, but eval() is never called: it notes the mode and sets it back. Dropout is
-#   active, so that one image has another prediction at every call, and each call moves the statistics of batch
+# Expected: by its comment, the method is meant for invoking the averaged model "with no grad + eval".
+# Happens: no gradients are kept, but eval() is never called: the method only saves and restores the mode. Dropout is
+#   active, so that one image gets a different prediction at every call, and each call moves the statistics of batch
 #   norm, which the averaged model then keeps: validating on another hospital shifts the model towards it. After
 #   ema.ema_model.eval() it is right. Asked in its issue 38. No message.
 # Versions: ema-pytorch 0.8.3, torch 2.13.0, NumPy 2.4.6.

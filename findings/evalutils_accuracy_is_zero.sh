@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# By evalutils a label map with a single wrong pixel has an accuracy of 0.
+# evalutils returns an accuracy of 0 for a label map with a single wrong pixel.
 #
 # Expected: accuracies_from_confusion_matrix gives the accuracy of each class: 0.9998 where one pixel of 4096 is wrong.
-# Happens: it divides by `//`, which drops what is behind the point: the accuracy is 1 for a class without any error,
-#   and 0 for all else. Dice from the same matrix is right. No message.
+# Happens: it divides with `//`, which drops the decimals: the accuracy is 1 for a class without any error, and 0
+#   otherwise. Dice from the same matrix is right. No message.
 # Versions: evalutils 0.4.2 (0.6.0 on PyPI holds no code), NumPy 2.4.6, SciPy 1.17.1.
 # Why it matters: the package computes the scores of challenges of medical images. Averaged over images, the accuracy is the
 #   share of images without any error, and looks like one of a weak model.

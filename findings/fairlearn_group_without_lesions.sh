@@ -1,11 +1,10 @@
 #!/usr/bin/env bash
-# A hospital without lesions makes a perfect model look maximally unfair to Fairlearn.
+# Fairlearn reports a perfect model as maximally unfair if one hospital has no lesions.
 #
 # Expected: the sensitivity of a group without positives is undefined: NaN, a warning, or left out.
-# Happens: true_positive_rate is 0.0 there. equalized_odds_difference and equal_opportunity_difference
-#   of a model without any error are 1.0, the worst value, and the ratio is 0.0. A group without
-#   negatives has a false positive rate of 0.0, the best value. No warning is given, where
-#   scikit-learn's recall_score of the same group warns.
+# Happens: true_positive_rate is 0.0 there. equalized_odds_difference and equal_opportunity_difference of a model
+#   without any error are 1.0, the worst value, and the ratio is 0.0. A group without negatives has a false positive
+#   rate of 0.0, the best value. There is no warning, while scikit-learn's recall_score of the same group warns.
 # Versions: fairlearn 0.15.0, scikit-learn 1.9.1, NumPy 2.4.6, pandas 3.1.1.
 # Why it matters: sites, scanners and age groups without a single lesion are common. A comparison of
 #   models by this number compares which of them was tested on such a group.

@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
-# The class weight of fastai's FocalLoss changes what counts as easy.
+# The class weight of fastai's FocalLoss changes which pixels count as easy.
 #
-# Expected: a weight of 10 for the lesion makes the loss of each of its pixels 10 times as large; the focus, (1 - p)^gamma,
-#   is taken of the probability. The help of FocalLossFlat says that the weight stands for the paper's alpha.
-# Happens: the probability is taken back from the weighted loss, so that it is p^weight: a pixel that is right with 0.9
-#   costs 424 times as much by a weight of 10, one with 0.99 914 times, and by a weight of 0.1 about a thousandth. With
-#   gamma=0 it is right. No message.
+# Expected: a weight of 10 for the lesion makes the loss of each of its pixels 10 times as large; the focal factor, (1 -
+#   p)^gamma, is computed from the probability. The help of FocalLossFlat says that the weight stands for the paper's
+#   alpha.
+# Happens: the probability is recovered from the weighted loss, so that it is p^weight. With a weight of 10, a pixel
+#   that is correct with 0.9 costs 424 times as much, and one with 0.99 914 times as much; with a weight of 0.1 it is
+#   about a thousandth. With gamma=0 it is correct. No message.
 # Versions: fastai 2.8.12, torch 2.13.0, NumPy 2.4.6.
-# Why it matters: weights are given where lesions are small. With them the loss no longer leaves aside what is already
-#   right, which is all that it is for, and a class of low weight is hardly trained at all.
+# Why it matters: weights are used where lesions are small. With them the loss no longer ignores pixels that are already
+#   correct, which is its only purpose, and a class of low weight is hardly trained at all.
 # Seen: 2026-11-30, Linux x86-64, Python 3.11, exit status 0. Output:
 #   the loss of a lesion pixel by the weight of its class, in times of that without; gamma 0, gamma 2
 #   probability 0.5, weight 10: 10.0 39.9

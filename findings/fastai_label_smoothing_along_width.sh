@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
-# The probabilities that fastai gives by its label smoothing loss are taken along the width of the image.
+# With its label smoothing loss, fastai computes probabilities along the width of the image, not over the classes.
 #
 # Expected: LabelSmoothingCrossEntropyFlat(axis=1), with the class axis given as for CrossEntropyLossFlat, trains and
 #   predicts along that axis.
-# Happens: it trains along it, and its activation and decodes, which get_preds and predict use, take the last axis: the
-#   probabilities of a pixel do not add up to 1, those of a row of pixels do, and no pixel of a lesion of 8 x 8 that is
-#   surely found is above 0.5. CrossEntropyLossFlat and FocalLossFlat are right. No message (known, fastai's issue 3603).
+# Happens: it trains along that axis, but its activation and decodes, which get_preds and predict use, work on the last
+#   axis. The probabilities of a pixel do not add up to 1, those of a row of pixels do, and no pixel of a confidently
+#   found lesion of 8 x 8 is above 0.5. CrossEntropyLossFlat and FocalLossFlat are right. No message (known, fastai's
+#   issue 3603).
 # Versions: fastai 2.8.12, torch 2.13.0, NumPy 2.4.6.
-# Why it matters: get_preds is what maps, scores and calibration are made of. The training looks as it should, as the loss
-#   and the metrics of the logits are right.
+# Why it matters: maps, scores and calibration are computed from get_preds. The training looks normal, because the loss
+#   and the metrics of the logits are correct.
 # Seen: 2026-11-30, Linux x86-64, Python 3.11, exit status 0. Output:
 #   sum of the probabilities of a pixel, of a row; shape of the decoded map; pixels above 0.5
 #   CrossEntropyLossFlat: 1.0 8.759 (1, 16, 32) 64

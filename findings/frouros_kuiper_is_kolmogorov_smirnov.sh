@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Kuiper's test of frouros takes the statistic of Kolmogorov and Smirnov.
+# Kuiper's test in frouros uses the Kolmogorov-Smirnov statistic.
 #
 # Expected: KuiperTest's statistic is the largest distance of the two distribution functions above plus the largest
-#   below, by which Kuiper's test sees a change of spread as well as one of the mean. Without a change p is below 0.05
+#   below, so that Kuiper's test detects a change of spread as well as one of the mean. Without a change p is below 0.05
 #   in one of 20 tests.
 # Happens: the statistic is that of KSTest, the larger of the two distances, and its p value is taken from Kuiper's
 #   distribution, where it is too small: without a change p is below 0.05 in 0 of 200 tests, and 0.84 on average. A

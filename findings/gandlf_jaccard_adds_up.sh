@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# GaNDLF's Jaccard per label adds up the labels before it: of a perfect prediction the third one has 3.
+# GaNDLF's Jaccard per label adds up the previous labels: for a perfect prediction the third one scores 3.
 #
 # Expected: jaccard_per_label gives the index of each class, within 0 and 1, as dice_per_label does.
-# Happens: the running sum is noted and not the index of the class. A perfect prediction of three classes has 1, 2
-#   and 3; one that misses the last class altogether gives it 1.9, more than the class that is found without an
+# Happens: the running sum is stored instead of the index of the class. A perfect prediction of three classes scores 1,
+#   2 and 3; one that misses the last class altogether scores 1.9 for it, more than the class that is found without an
 #   error. The first class is right, and so is jaccard, the mean. No message.
 # Versions: gandlf 0.1.5, torch 2.13.0, torchio 0.19.6, torchmetrics 1.1.2, NumPy 1.26.4.
-# Why it matters: the class that comes last looks best. Without the background, of which nobody looks at the
-#   index, the first lesion class has that of the background added: 1.2 may be read as a slip, 0.9 is believed.
+# Why it matters: the class that comes last looks best. Nobody reads the index of the background, but it is added to
+#   that of the first lesion class: 1.2 may be noticed as an error, 0.9 is believed.
 # Seen: 2026-11-30, Linux x86-64, Python 3.11, exit status 0. Output:
 #   perfect: expected [1.0, 1.0, 1.0], happened [1.0, 2.0, 3.0]; Dice [1.0, 1.0, 1.0], mean Jaccard 1.0
 #   the last class is missed: expected [0.91, 1.0, 0.0], happened [0.91, 1.91, 1.91]; Dice [0.95, 1.0, 0.0], mean Jaccard 0.64

@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
-# GaNDLF's measures overwrite the prediction: Dice is higher after them, and on CPUs nothing is learnt.
+# GaNDLF's metrics overwrite the prediction: Dice is higher after them, and on a CPU nothing is learned.
 #
-# Expected: a measure reads the prediction. Dice is one number, whatever is asked for before, and the gradient of a
-#   loss does not depend on what is reported beside it.
-# Happens: jaccard, sensitivity, specificity, Hausdorff and surface measures set what they are given to 0 and 1 at 0.5,
-#   in an array that shares its memory with the tensor. Dice is 0.712 before Jaccard and 1.0 after. A training step
-#   takes the loss, then the measures, then backward: of a softmax output the gradient is then exactly 0, as torch
-#   does not see the change. On a GPU the array is a copy, and all is right. No message.
+# Expected: a metric only reads the prediction. Dice does not depend on the metrics that are computed before it, and the
+#   gradient of a loss does not depend on what is reported beside it.
+# Happens: jaccard, sensitivity, specificity, Hausdorff and surface measures threshold their input to 0 and 1 at 0.5, in
+#   an array that shares its memory with the tensor. Dice is 0.712 before Jaccard and 1.0 after. A training step takes
+#   the loss, then the measures, then backward: of a softmax output the gradient is then exactly 0, as torch does not
+#   see the change. On a GPU the array is a copy, and all is right. No message.
 # Versions: gandlf 0.1.5, torch 2.13.0, torchio 0.19.6, torchmetrics 1.1.2, NumPy 1.26.4.
-# Why it matters: a training on a machine without a GPU stands still as soon as a second measure is listed,
-#   and scores of a validation depend on the order of their names.
+# Why it matters: training on a machine without a GPU makes no progress as soon as a second metric is listed, and scores
+#   of a validation depend on the order of their names.
 # Seen: 2026-11-30, Linux x86-64, Python 3.11, exit status 0. Output:
 #   Dice, largest gradient; expected: the same in each line
 #   after no measure: 0.712, 0.0023

@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# A heat map of pytorch-grad-cam during training turns dropout off and freezes batch norm for the rest of it.
+# Drawing a heat map with pytorch-grad-cam during training turns dropout off and freezes batch norm for the rest of the
+#   training.
 #
 # Expected: an explanation leaves the model as it was, as its own "with" block suggests.
-# Happens: the constructor calls model.eval(), and nothing puts the mode back, neither at the end of the
-#   "with" block nor later. A training goes on without dropout, and with batch norm's
-#   statistics as they were at the moment of the picture. The package's page does not say that
-#   model.train() is due.
+# Happens: the constructor calls model.eval(), and nothing puts the mode back, neither at the end of the "with" block
+#   nor later. A training goes on without dropout, and with batch norm's statistics as they were at the moment of the
+#   picture. The package's page does not say that model.train() must be called afterwards.
 # Versions: grad-cam 1.5.7, torch 2.13.0, torchvision 0.28.0.
-# Why it matters: heat maps are drawn every few hundred iterations, between two steps. From the first
-#   one on another training runs than the config says, and the log does not show it.
+# Why it matters: heat maps are drawn every few hundred iterations, between two steps. After the first one, training no
+#   longer follows the config, and the log does not show it.
 # Seen: 2026-11-29, Linux x86-64, Python 3.11, exit status 0. Output:
 #   without a heat map at step 5: dropout on True, batch norm saw 20 of 20 batches
 #   with a heat map at step 5: dropout on False, batch norm saw 5 of 20 batches

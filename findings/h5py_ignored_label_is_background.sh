@@ -2,9 +2,9 @@
 # h5py writes the label -1 into a dataset of uint8 as 0.
 #
 # Expected: -1, which marks pixels without ground truth, is refused, or wraps to 255 as NumPy's astype does.
-# Happens: numbers that do not fit are moved to the nearest that does: -1 is 0, the background, and 300 is 255, which often
-#   means that a pixel is left out. The same when labels are read into a smaller type by astype or read_direct, and NaN
-#   is 0. A dataset of int16 keeps them. No message.
+# Happens: numbers out of range are clipped to the nearest valid one: -1 becomes 0, the background, and 300 becomes 255,
+#   which often means that a pixel is ignored. The same when labels are read into a smaller type by astype or
+#   read_direct, and NaN is 0. A dataset of int16 keeps them. No message.
 # Versions: h5py 3.16.0, NumPy 2.4.6.
 # Why it matters: whoever fills an HDF5 file of masks trains the unlabelled rim as background, and the object numbers of an
 #   instance map above 255 become one object, or are ignored.

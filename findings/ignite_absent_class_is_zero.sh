@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# In Ignite a class that is nowhere, neither true nor predicted, has an IoU of 0 and lowers the mean.
+# In Ignite a class that occurs neither in the ground truth nor in the prediction has an IoU of 0 and lowers the mean.
 #
 # Expected: such a class is left out of the mean or is NaN, as in MMSegmentation.
-# Happens: 0 / 1e-15 is 0. A perfect prediction of three of four classes has mIoU 0.75, and the Dice
-#   coefficient of the fourth is 0 as well. The help of mIoU, IoU and DiceCoefficient has no word on it.
+# Happens: 0 / 1e-15 is 0. A perfect prediction of three of four classes has mIoU 0.75, and the Dice coefficient of the
+#   fourth is 0 as well. The help of mIoU, IoU and DiceCoefficient does not mention it.
 # Versions: pytorch-ignite 0.5.5, torch 2.13.0.
-# Why it matters: a hospital without adenomas, or a fold without the rare class, gets a lower score from
-#   the same model. Differences between sites are then of their classes.
+# Why it matters: a hospital without adenomas, or a fold without the rare class, gets a lower score from the same model.
+#   Differences between sites then reflect which classes they have.
 # Seen: 2026-11-29, Linux x86-64, Python 3.11, exit status 0. Output:
 #   four classes of four: ('mIoU', [1.0]) ('IoU', [1.0, 1.0, 1.0, 1.0]) ('Dice', [1.0, 1.0, 1.0, 1.0])
 #   expected of three classes: mIoU 1, or NaN for the fourth

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Where the first score is NaN, Ignite keeps that checkpoint as the best one for ever.
+# If the first score is NaN, Ignite keeps that checkpoint as the best one for the whole training.
 #
-# Expected: Checkpoint(n_saved=1, score_function=...), which retains the "objects with highest scores", takes
-#   NaN for no score, or for the worst: the first real score replaces it.
-# Happens: nothing is greater than NaN. The checkpoint of the first validation stays, and of the whole training
-#   no other is written. NaN later on does no harm. greater_or_equal=True is no help. The only word of it is
-#   the file's name, model_dice=nan.pt.
+# Expected: Checkpoint(n_saved=1, score_function=...), which retains the "objects with highest scores", treats NaN as no
+#   score, or as the worst: the first real score replaces it.
+# Happens: nothing is greater than NaN. The checkpoint of the first validation stays, and no other is written in the
+#   whole training. A later NaN does no harm. greater_or_equal=True does not help. The only sign is the file's name,
+#   model_dice=nan.pt.
 # Versions: pytorch-ignite 0.5.5, torch 2.13.0, NumPy 2.4.6.
 # Why it matters: the first validation is where scores are undefined: a network that does not find anything yet
 #   has no precision and no surface distance, and MONAI's HD95 is NaN then. After days of training the "best"

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Perceptual hashes of unlike 16-bit images are the same where their values exceed 255.
+# ImageHash's perceptual hashes of different 16-bit images are the same where their values exceed 255.
 #
 # Expected: imagehash.phash() of a 16-bit grey image is that of the same image in 8 bits.
-# Happens: it converts to 8 bits by cutting at 255, not by scaling. Two unlike 16-bit images
-#   turn into the same white square: distance 0. In 8 bits they are far apart.
+# Happens: it converts to 8 bits by clipping at 255, not by scaling. Two different 16-bit images turn into the same
+#   white square: distance 0. In 8 bits they are far apart.
 # Versions: ImageHash 4.3.2, Pillow 13.0.0, NumPy 2.4.6, SciPy 1.17.1.
 # Why it matters: a search for near copies between training and test images names pairs
 #   of 16-bit images that have nothing in common. Scale to 8 bits first.

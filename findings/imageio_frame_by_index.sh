@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# imageio's PyAV plugin gives another frame for index=31 than the 31st that it iterates over.
+# imageio's PyAV plugin returns a different frame for index=31 than frame 31 of its own iteration.
 #
 # Expected: imread(video, plugin='pyav', index=n) is frame n of imiter(video, plugin='pyav'): "reads the
 #   index-th frame".

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# A video of 10 frames has 14 when imageio reads it by its FFmpeg plugin.
+# imageio's FFmpeg plugin reads 14 frames from a video of 10 frames.
 #
-# Expected: a reader gives the frames that the file holds, however long each is shown.
-# Happens: the plugin lets FFmpeg fill a constant rate: a frame that is shown for five times as long
-#   comes five times. imageio's own count_frames() says 10. PyAV and OpenCV give each frame
-#   once. imageio.get_reader() takes the plugin for an MP4. imageio's issue 176 says that the
-#   plugin knows no times of frames, not that it repeats them.
+# Expected: a reader returns the frames that the file holds, however long each is shown.
+# Happens: the plugin lets FFmpeg produce a constant frame rate: a frame that is shown five times as long is returned
+#   five times. imageio's own count_frames() says 10. PyAV and OpenCV give each frame once. imageio.get_reader() uses
+#   this plugin for an MP4. imageio's issue 176 says that the plugin does not know frame times, but not that it repeats
+#   frames.
 # Versions: imageio 2.38.1, imageio-ffmpeg 0.8.1, PyAV 18.1.0, OpenCV 5.0.0 (headless).
 # Why it matters: endoscopy recorders skip frames. Masks are numbered by frame: from the first
 #   gap on they lie on another picture.

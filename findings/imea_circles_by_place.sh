@@ -2,12 +2,12 @@
 # imea's circumscribing and inscribing circles depend on where in the image the lesion lies.
 #
 # Expected: the circle around a disc of 60 pixels, and the one within it, have a diameter of 60, wherever the disc is.
-# Happens: the centre is that of the whole image, the outline that of the object's own box, so that their distance
-#   adds to the size: around the disc it is 88 or 176, within it 31 or 57, by its place. An object of which the image
-#   was cut to its box before is right, and so are the other measures, such as
-#   diameter_min_enclosing_circle. No message.
+# Happens: the centre is that of the whole image, the outline that of the object's own box, so that their distance adds
+#   to the size: around the disc it is 88 or 176, within it 31 or 57, depending on its place. An object of which the
+#   image was cut to its box before is right, and so are the other measures, such as diameter_min_enclosing_circle. No
+#   message.
 # Versions: imea 0.3.5, scikit-image 0.26.0, NumPy 2.4.6.
-# Why it matters: sizes of polyps decide on treatment, and the two diameters are taken for shape. Both follow how the
+# Why it matters: sizes of polyps decide on treatment, and the two diameters are taken for shape. Both depend on how the
 #   endoscope was held.
 # Seen: 2026-11-30, Linux x86-64, Python 3.11, exit status 0. Output:
 #   a disc of 60 pixels; expected: 60 for each

@@ -9,8 +9,8 @@
 #   should be 1.00, and 1.34 of a tenth of the image. So it is of arrays and of nibabel's images. WhiteStripe,
 #   which leaves the width to SciPy, is right. No message.
 # Versions: intensity-normalization 3.0.1, nibabel 5.4.2, SciPy 1.17.1, scikit-fuzzy 0.5.0, NumPy 2.4.6.
-# Why it matters: MR images hold numbers in the hundreds, and their unit is what differs between scanners. The
-#   step that is to make hospitals alike divides each by a number that depends on its unit and its contrast.
+# Why it matters: MR images hold numbers in the hundreds, and their unit is what differs between scanners. The step that
+#   is meant to make hospitals comparable divides each by a number that depends on its unit and its contrast.
 # Seen: 2026-11-30, Linux x86-64, Python 3.11, exit status 0. Output:
 #   expected: white matter 1.0, whatever the unit; mode by WhiteStripe 900
 #   times 1: 1.4, nibabel 1.4, mode by WhiteStripe 900

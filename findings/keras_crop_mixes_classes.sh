@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Where an image is smaller than the crop, Keras interpolates its mask, and new classes appear.
+# If an image is smaller than the crop, Keras interpolates its mask, and new classes appear.
 #
-# Expected: RandomCrop and CenterCrop, which resize such an image, as their help says, resize segmentation
-#   masks to the nearest label, as Resizing and RandomRotation of the same package do.
-# Happens: the mask takes the same bilinear way as the image. Of classes 0, 2, 5 there is everything
-#   between: 1, 3 and 4 once it is rounded, and class 2 along the rim of 5. Larger images are cropped, and
-#   all is well. The help of RandomCrop shows segmentation masks in its example, and has no word on this.
+# Expected: RandomCrop and CenterCrop, which resize such an image, as their help says, resize segmentation masks by
+#   nearest neighbour, as Resizing and RandomRotation of the same package do.
+# Happens: the mask is resized bilinearly, like the image. From classes 0, 2, 5 all values in between appear: 1, 3 and 4
+#   once it is rounded, and class 2 along the rim of 5. Larger images are cropped, and are correct. The help of
+#   RandomCrop shows segmentation masks in its example, but does not mention this.
 # Versions: keras 3.15.1 with torch 2.13.0, NumPy 2.4.6.
 # Why it matters: sizes differ within a data set of many hospitals, and with them the small images alone
 #   get classes that no expert drew. A mask of 0 and 1 loses its rim in a cast to integers.

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # Keras's AugMix and MixUp average the class numbers of masks.
 #
-# Expected: given images and "segmentation_masks", AugMix changes colours and keeps the classes, as RandAugment does, or refuses.
-#   MixUp refuses class numbers, or takes one of both, as CutMix does.
-# Happens: both layers blend masks as they blend pixels. Of classes 0, 2 and 5 they make fractions between 0 and 5. Nothing in the
-#   help of either speaks of masks. No message.
+# Expected: given images and "segmentation_masks", AugMix changes colours and keeps the classes, as RandAugment does, or
+#   refuses. MixUp refuses class numbers, or takes one of the two, as CutMix does.
+# Happens: both layers blend masks as they blend pixels. Of classes 0, 2 and 5 they make fractions between 0 and 5. The
+#   help of neither layer mentions masks. No message.
 # Versions: keras 3.15.1, torch 2.13.0 (as the backend), NumPy 2.4.6.
 # Why it matters: cast to integers for the loss, class 5 is class 4, and lesions of class 1 are gone wherever they were mixed with
 #   background at all: 0.88 is 0.

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Label Studio's converter turns boxes in per cent of the image, and for YOLO not at all.
+# Label Studio's converter rotates boxes in per cent of the image size for COCO, and drops the rotation for YOLO.
 #
 # Expected: a box that was drawn turned by 45 degrees is exported to COCO and YOLO as the box around it, or is refused.
 # Happens: to COCO it is turned in per cent of width and height, which are pixels of two sizes: in an image of 200 x 100 the box is

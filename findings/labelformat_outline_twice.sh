@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Polygons that labelformat makes of masks run around the lesion twice, and COCO's reader finds no pixel in them.
+# labelformat's polygons trace the outline of a mask twice, and COCO's reader finds no pixel in them.
 #
 # Expected: of a folder of images and masks (input format maskpair) the COCO file has the outline of each lesion, so
 #   that pycocotools gives the mask back but for a row and a column.
@@ -8,9 +8,9 @@
 #   outline alone. Polygons are the default; with segmentation_type='rle' the mask is right. Half of the points are
 #   right, too.
 # Versions: labelformat 0.1.17, pycocotools 2.0.11, OpenCV 5.0.0.93, Pillow 13.0.0, NumPy 2.4.6.
-# Why it matters: all lesions are gone for a training that draws its masks from the file, and for an evaluation
-#   against it, where every detection is a false one. Boxes are right but for a pixel, and a viewer that draws lines
-#   shows nothing amiss.
+# Why it matters: all lesions are gone for a training that draws its masks from the file, and for an evaluation against
+#   it, where every detection is a false positive. Boxes are correct to within a pixel, and a viewer that draws lines
+#   shows no error.
 # Seen: 2026-11-30, Linux x86-64, Python 3.11, exit status 0. Output:
 #   disc, run lengths, expected and happened: 1257, 1257
 #   rectangle, run lengths, expected and happened: 500, 500

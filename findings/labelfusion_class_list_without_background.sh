@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
-# LabelFusion takes a class's number for its place in the list: without the background class 1 is lost, 2 becomes 3.
+# LabelFusion uses a class number as its position in the list: without the background, class 1 is lost and 2 becomes 3.
 #
 # Expected: fuse_images(images, 'majority', class_list=[1, 2, 4]) votes on classes 1, 2 and 4, and what is none of
 #   them stays 0; the order of the list changes nothing.
-# Happens: the first class of the list is looked up by its number among channels that stand in the order of the
-#   list. That is right where the list begins with 0. For [1, 2, 4] the channel of class 2 is taken for class
-#   1 and then added as 2: class 1 is gone, class 2 is called 3, a number that no mask has. For [1, 0, 2, 4] lesion
-#   and background trade places. 'simple' does the same; 'staple' and 'itkvoting' need no list and are right.
-#   The help of its command says "the expected labels; for example '0,1,2,4'", and no message comes.
+# Happens: the first class of the list is looked up by its number among channels that stand in the order of the list.
+#   That is right where the list begins with 0. For [1, 2, 4] the channel of class 2 is taken for class 1 and then added
+#   as 2: class 1 is gone, class 2 is called 3, a number that no mask has. For [1, 0, 2, 4] lesion and background trade
+#   places. 'simple' does the same; 'staple' and 'itkvoting' need no list and are right. The help of its command says
+#   "the expected labels; for example '0,1,2,4'", and there is no message.
 # Versions: labelfusion 1.0.15, SimpleITK 2.5.7, NumPy 2.4.6.
-# Why it matters: a consensus of annotators, or of models, is what all else is measured by. The classes of
-#   lesions are a natural list, and that of the fused map has one class less and one that nobody drew.
+# Why it matters: a consensus of annotators, or of models, is the reference for everything else. The lesion classes are
+#   a natural list, but the fused map then lacks one class and has one that nobody drew.
 # Seen: 2026-11-30, Linux x86-64, Python 3.11, exit status 0. Output:
 #   voxels of each class
 #   staple, no list: {0: 12220, 1: 400, 2: 100, 4: 80}

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# labelme2yolo writes a mask of labelme as two corners, which YOLO reads as a box of another place and size.
+# labelme2yolo writes a mask of labelme as two corners, which YOLO reads as a box with a different position and size.
 #
 # Expected: with --output_format polygon a shape of labelme's type "mask", which its AI and brush tools draw,
 #   becomes an outline; or it is refused, left out or warned of.
-# Happens: the pixels are not read. The two corners of the mask are written as if they were a polygon: five
-#   numbers, which is how YOLO writes a box by centre and size. The corners (20, 10) and (50, 30) so become a
-#   box about (20, 10) of 50 x 30 pixels, half of it outside of the image. It counts as a "successful
-#   conversion". With --output_format bbox the box is right, and so are drawn polygons.
+# Happens: the pixels are not read. The two corners of the mask are written as if they were a polygon: five numbers,
+#   which is how YOLO writes a box by centre and size. The corners (20, 10) and (50, 30) thus become a box centred at
+#   (20, 10) of 50 x 30 pixels, half of it outside of the image. It counts as a "successful conversion". With
+#   --output_format bbox the box is right, and so are drawn polygons.
 # Versions: labelme2yolo 0.4.0, Pillow 13.0.0, NumPy 2.4.6.
 # Why it matters: a data set in which some lesions were drawn by hand and others by a click trains on boxes
 #   beside the lesions for the latter. Make polygons of them in labelme first, or export its label maps.

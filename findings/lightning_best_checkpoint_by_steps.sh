@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
-# Lightning's best checkpoint of a run that saves by steps holds weights that were never the best.
+# If Lightning saves by steps, its best checkpoint holds weights that were never the best.
 #
-# Expected: ModelCheckpoint(monitor='dice', mode='max', every_n_train_steps=n) keeps the weights that had the Dice
-#   which its file name and best_model_score say.
+# Expected: ModelCheckpoint(monitor='dice', mode='max', every_n_train_steps=n) keeps the weights that had the Dice that
+#   its file name and best_model_score state.
 # Happens: it saves at the end of a training step, before the validation, with the Dice of the validation before:
 #   the weights are later ones. Of four validations at 0.5, 0.9, 0.6 and 0.7 the file is called dice=0.90 and
 #   scores 0.6, with n the length of an epoch as with a shorter one. Without every_n_train_steps it is right. No
 #   message (known, Lightning's issues 17417 and 20185, where a part was mended).
 # Versions: lightning 2.6.6, torch 2.13.0.
-# Why it matters: segmentation is trained by steps, and on few images Dice jumps from one validation to the
-#   next. The table says 0.9 and the test is done with whatever came after.
+# Why it matters: segmentation is trained by steps, and on few images Dice jumps from one validation to the next. The
+#   table says 0.9, but the test uses whatever weights came after.
 # Seen: 2026-11-30, Linux x86-64, Python 3.11, exit status 0. Output:
 #   best Dice as named, Dice of the weights in the file; expected: 0.9 0.9, after 20 steps
 #   each epoch of 10 steps: 0.9 0.9, after 20 steps

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# LIME never explains the last superpixel where the numbers of superpixels begin at 1, as those of SLIC do.
+# LIME never explains the last superpixel if superpixel numbers start at 1, as those of SLIC do.
 #
 # Expected: the superpixel that a prediction depends on gets the weight, whatever number it has. LIME's own wrapper,
 #   SegmentationAlgorithm('slic'), fits it.
@@ -8,9 +8,9 @@
 #   superpixel is shown in every sample and has no weight. A model that looks at nothing but the last of four has the
 #   weights 0.95 by numbers from 0, and none above 0.001 by numbers from 1. The others are right. No message.
 # Versions: lime 0.2.0.1, scikit-image 0.26.0, scikit-learn 1.9.1, SciPy 1.17.1, NumPy 2.4.6.
-# Why it matters: whether a network looks at the lesion is what the picture is made for. With superpixels in the lower right
+# Why it matters: the picture is made to show whether a network looks at the lesion. With superpixels in the lower right
 #   corner, where watermarks and scopes' labels stand, or with a region of one's own that is numbered last, it says no.
-#   alibi had the same fault and mended it (its issue 748).
+#   alibi had the same bug and fixed it (its issue 748).
 # Seen: 2026-11-30, Linux x86-64, Python 3.11, exit status 0. Output:
 #   numbers of SLIC: [1, 2, 3, 4]
 #   weights of four quarters, by the one that the model looks at

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# The majority filter of Mahotas cuts a rim off every mask at the border, and one row more on two sides.
+# The majority filter of Mahotas removes a rim from every mask at the image border, and one more row on two sides.
 #
 # Expected: a pixel is positive if most pixels of the square of size N around it are, as the help says: an
 #   image that is all lesion stays so, and a mirrored mask is filtered to the mirrored result.
-# Happens: what is nearer to the border than N // 2 is set to background, and at the right and the
-#   lower border one row and column more. Of a full image of 40 x 40 pixels 1369 remain, not 1600; of
-#   the half that is lesion at the left 19 x 19, of the one at the right 18. The help has no word on it.
+# Happens: what is nearer to the border than N // 2 is set to background, and at the right and the lower border one row
+#   and column more. Of a full image of 40 x 40 pixels 1369 remain, not 1600; of the half that is lesion at the left 19
+#   x 19, of the one at the right 18. The help does not mention it.
 # Versions: mahotas 1.4.19, NumPy 2.4.6.
 # Why it matters: such a filter clears speckle off a prediction, and large lesions of endoscopy reach the
 #   border of the image. Pad the mask by its edge before, and crop after.

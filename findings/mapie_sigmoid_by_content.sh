@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# MAPIE takes a sigmoid of probabilities as soon as one of a batch is 1.0000001: all is then lesion.
+# MAPIE applies a sigmoid to probabilities if one in a batch is 1.0000001: every pixel is then lesion.
 #
 # Expected: SemanticSegmentationController, calibrated so that 90 % of the lesion is found, cuts the
 #   probabilities of a new image at the threshold that it has found.
-# Happens: where the lowest or highest value of a batch lies outside of 0 and 1, all are taken for logits. A
-#   sum of two classes of a softmax in single precision exceeds 1 now and then by rounding. All values
-#   of that batch then become 0.5 and above, and by a threshold below that every pixel of every
-#   image in it is lesion. A calibration on such a batch looks for a threshold among those values. The
-#   help says "probabilities or logits", and not how they are told apart. No message.
+# Happens: where the lowest or highest value of a batch lies outside of 0 and 1, all are treated as logits. A sum of two
+#   classes of a softmax in single precision exceeds 1 now and then by rounding. All values of that batch then become
+#   0.5 and above, and by a threshold below that every pixel of every image in it is lesion. A calibration on such a
+#   batch looks for a threshold among those values. The help says "probabilities or logits", but not how they are
+#   distinguished. No message.
 # Versions: mapie 1.6.0, scikit-learn 1.9.1, SciPy 1.17.1, NumPy 2.4.6.
 # Why it matters: the set of pixels comes with a guarantee, and a white mask keeps it: recall is 1. Which masks
 #   are white depends on the images that share a batch. Clip to 0 and 1 before.

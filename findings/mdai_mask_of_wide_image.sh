@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# mdai turns a mask of MD.ai into an array of width x height: in a wide image the lesion is cut off, or gone.
+# mdai converts an MD.ai mask to an array of width x height: in a wide image the lesion is cut off, or missing.
 #
 # Expected: convert_mask_annotation_to_array gives an array of height x width, in which the outlines are filled with
 #   1: the mask that convert_mask_data made them of.
-# Happens: the array has as many rows as the image has columns, and the other way round, while the outlines are drawn
-#   at their own places. What lies right of the height of the image is cut off: of a lesion of 500 pixels in an image
-#   of 60 x 100 none is left, one at the left keeps all of them, at the same rows and columns of the wrong shape. In a
-#   high image what lies below its width is cut off. Square images are right. No message.
+# Happens: the array has as many rows as the image has columns, and the other way round, while the outlines are drawn at
+#   their own places. What lies right of the height of the image is cut off: of a lesion of 500 pixels in an image of 60
+#   x 100 none is left, one at the left keeps all of them, at the same rows and columns of the wrong shape. In a tall
+#   image, everything below its width is cut off. Square images are right. No message.
 # Versions: mdai 0.16.0, OpenCV 4.14.0.94, NumPy 2.4.6.
 # Why it matters: endoscopic images are wide. Lesions at the right become background for a training; whoever sees the
 #   wrong shape and transposes the array mirrors the others along the diagonal.

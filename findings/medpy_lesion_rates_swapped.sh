@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# MedPy's rate of found lesions is 1 where three of four were missed.
+# MedPy's true positive rate of lesions is 1 when three of four were missed.
 #
 # Expected: obj_tpr(result, reference) is the share of true lesions that are found, obj_fpr the share of
 #   found ones that are false: "a perfect score of 1 tells that all objects in the reference array
 #   also exist in the result array", and the reference is passed second.
-# Happens: the two masks trade places inside. One lesion found of four has a true positive rate of 1.0
-#   and a false positive rate of 0.75; one lesion found beside three false alarms has 0.25 and 0.0.
-#   The first is precision, the second the share of missed lesions. The note in the help says the
-#   one, the examples below it show the other.
+# Happens: the two masks are swapped internally. If one of four lesions is found, the true positive rate is 1.0 and the
+#   false positive rate 0.75; if one lesion is found beside three false alarms, they are 0.25 and 0.0. The first is
+#   precision, the second the share of missed lesions. The note in the help states the one behaviour, the examples below
+#   it show the other.
 # Versions: MedPy 0.5.2, SciPy 1.17.1, NumPy 2.4.6.
 # Why it matters: a model that misses most polyps gets the best rate, one that reports too much the
 #   worst. Measures of pixels in the same module are right. Pass the reference first.

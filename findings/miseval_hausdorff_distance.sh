@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# For MISeval the Hausdorff distance of a lesion and the same lesion further down is 0.
+# MISeval returns a Hausdorff distance of 0 between a lesion and the same lesion further down.
 #
 # Expected: HausdorffDistance is the largest distance between two outlines: 5 where a square is moved
 #   by 5 pixels. AverageHausdorffDistance is a mean, and at most that.
-# Happens: the mask is taken for a list of points, each row for one: 8 x 8 pixels are 2 different
-#   points, and where the lesion lies among the rows has no influence. Moved down it is 0, to the right
-#   2.83, and where the lesion is missed it is 2.83 in an image of any size. What is called the average
-#   is the largest distance, the one that was wanted.
+# Happens: the mask is read as a list of points, one per row: 8 x 8 pixels are 2 different points, and where the lesion
+#   lies among the rows has no influence. Moved down it is 0, to the right 2.83, and where the lesion is missed it is
+#   2.83 in an image of any size. The value that is called the average is the largest distance, which was expected of
+#   HausdorffDistance.
 # Versions: MISeval 1.3.0, hausdorff 0.2.6, NumPy 2.4.6, SciPy 1.17.1.
 # Why it matters: the package is made for papers on medical segmentation. A Hausdorff distance near 0
 #   is then reported for lesions that were found in the wrong place.

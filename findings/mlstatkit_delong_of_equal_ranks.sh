@@ -1,12 +1,11 @@
 #!/usr/bin/env bash
-# By MLstatkit's DeLong test a model differs from its own calibrated scores, with p = 0.
+# In MLstatkit's DeLong test a model differs from its own calibrated scores, with p = 0.
 #
 # Expected: scores that are scaled by a temperature rank the images as before: the AUC is the same, and p is
 #   1, or NaN.
-# Happens: the variance of the difference is 0, and a bootstrap takes over. All its differences are 0,
-#   of which none lies above 0, and twice the smaller share is p: 0.0, with z = 0.0. The same for a
-#   model and itself, and for two that are both perfect. No message; the help names the bootstrap
-#   for this case, not what it gives.
+# Happens: the variance of the difference is 0, and a bootstrap takes over. All its differences are 0, of which none
+#   lies above 0, and twice the smaller share is p: 0.0, with z = 0.0. The same for a model and itself, and for two that
+#   are both perfect. No message; the help names the bootstrap for this case, but not its result.
 # Versions: MLstatkit 0.1.91, SciPy 1.17.1, NumPy 2.4.6, scikit-learn 1.9.1.
 # Why it matters: in a table of many comparisons p = 0.0 is the most significant one. Calibration and
 #   ensembles of one model, and easy hospitals, where both are perfect, give just this.

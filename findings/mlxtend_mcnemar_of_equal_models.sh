@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# By mlxtend's McNemar test a model differs from itself, with p = 0.
+# In mlxtend's McNemar test a model differs from itself, with p = 0.
 #
 # Expected: where two models never disagree there is no evidence of a difference: p is 1, or NaN.
 # Happens: the continuity correction is also subtracted from a difference of 0, so (|0 - 0| - 1)**2 / 0 is infinite, and
