@@ -8,7 +8,7 @@
 #   what 0.4 becomes. There is no message; fit also turns off all warnings of the program.
 # Versions: betacal 1.1.0, scikit-learn 1.9.1, SciPy 1.17.1, NumPy 2.4.6.
 # Why it matters: models are overconfident on small lesions, and their most confident pixels lie in the centre of a
-#   lesion. At a threshold of 0.5 the calibrated map has a hole there.
+#   lesion. With a threshold of 0.5 the calibrated map has a hole there.
 # Seen: 2026-11-30, Linux x86-64, Python 3.11, exit status 0. Output:
 #   probability: 0.4 0.5 0.8 0.95 0.99 0.999999 1.0
 #   share of lesion: 0.022 0.047 0.443 0.947 0.998 1.0 1.0

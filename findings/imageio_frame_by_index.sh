@@ -3,11 +3,10 @@
 #
 # Expected: imread(video, plugin='pyav', index=n) is frame n of imiter(video, plugin='pyav'): "reads the
 #   index-th frame".
-# Happens: the index is turned into a time by the mean frame rate, counted from 0. It is right in a plain
-#   MP4. Where the recorder skipped frames it is 3 to 8 frames early here, in a video that begins later than 0
-#   ten, in an AVI with B-frames one, and in MPEG-TS it is the next key frame. constant_framerate=False is
-#   right in all; the default is said to be "read from the container format". The help warns of B-frames:
-#   only one of the four has them.
+# Happens: the index is turned into a time by the mean frame rate, counted from 0. It is right in a plain MP4. If the
+#   recorder skipped frames, it is 3 to 8 frames early here; in a video that begins later than 0 it is ten early, and in
+#   an AVI with B-frames one. In MPEG-TS it is the next key frame. constant_framerate=False is right in all; the default
+#   is said to be "read from the container format". The help warns of B-frames: only one of the four has them.
 # Versions: imageio 2.38.1, PyAV 18.1.0, NumPy 2.4.6.
 # Why it matters: frames are picked by number for annotation, and read one by one for training. The mask of
 #   frame 31 then lies on another frame, by an amount that changes along the video.

@@ -7,8 +7,8 @@
 #   image was cut to its box before is right, and so are the other measures, such as diameter_min_enclosing_circle. No
 #   message.
 # Versions: imea 0.3.5, scikit-image 0.26.0, NumPy 2.4.6.
-# Why it matters: sizes of polyps decide on treatment, and the two diameters are taken for shape. Both depend on how the
-#   endoscope was held.
+# Why it matters: sizes of polyps decide on treatment, and the two diameters are used to describe shape. Both depend on
+#   how the endoscope was held.
 # Seen: 2026-11-30, Linux x86-64, Python 3.11, exit status 0. Output:
 #   a disc of 60 pixels; expected: 60 for each
 #   at the upper left: around 88, within 31; smallest circle around it 60

@@ -3,11 +3,11 @@
 #
 # Expected: the KDE method divides an image by the mode of its tissue, the highest one of a T1 image, and so
 #   takes its unit away: an image and a thousand times the image become the same one.
-# Happens: a width in units of intensity, the maximum divided by 80, is handed to SciPy as bw_method, which
-#   multiplies it by the standard deviation of the image. For intensities up to 1 the mode is right, for
-#   hundreds the three tissues are one broad hill, and its top is taken: white matter of 900 is 1.40 where it
-#   should be 1.00, and 1.34 of a tenth of the image. So it is of arrays and of nibabel's images. WhiteStripe,
-#   which leaves the width to SciPy, is right. No message.
+# Happens: a width in units of intensity, the maximum divided by 80, is handed to SciPy as bw_method, which multiplies
+#   it by the standard deviation of the image. For intensities up to 1 the mode is right, for hundreds the three tissues
+#   are one broad hill, and its top is taken: white matter of 900 is 1.40 where it should be 1.00, and 1.34 of a tenth
+#   of the image. The same holds for arrays and for nibabel images. WhiteStripe, which leaves the width to SciPy, is
+#   right. No message.
 # Versions: intensity-normalization 3.0.1, nibabel 5.4.2, SciPy 1.17.1, scikit-fuzzy 0.5.0, NumPy 2.4.6.
 # Why it matters: MR images hold numbers in the hundreds, and their unit is what differs between scanners. The step that
 #   is meant to make hospitals comparable divides each by a number that depends on its unit and its contrast.

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # Label Studio's converter rotates boxes in per cent of the image size for COCO, and drops the rotation for YOLO.
 #
-# Expected: a box that was drawn turned by 45 degrees is exported to COCO and YOLO as the box around it, or is refused.
-# Happens: to COCO it is turned in per cent of width and height, which are pixels of two sizes: in an image of 200 x 100 the box is
-#   too wide and too low by the aspect, and at another place. In a square image it is right. To YOLO the angle is dropped: the
-#   box is as before it was turned, with an IoU of 0.2 with the true one. The library's own function for oriented boxes is right.
-#   No message.
+# Expected: a box that was drawn turned by 45 degrees is exported to COCO and YOLO as its bounding box, or is refused.
+# Happens: for COCO it is rotated in per cent of width and height, which differ in pixels: in an image of 200 x 100 the
+#   box is too wide and too low by the aspect, and at another place. In a square image it is right. For YOLO the angle
+#   is dropped: the box is the one before the rotation, with an IoU of 0.2 with the true one. The library's own function
+#   for oriented boxes is right. No message.
 # Versions: label-studio-sdk 2.1.2, NumPy 2.2.6.
 # Why it matters: turned boxes are drawn around long lesions and instruments. Detectors, and models that are prompted by boxes, are
 #   trained on boxes that miss part of the lesion.

@@ -4,10 +4,10 @@
 # Expected: fuse_images(images, 'majority', class_list=[1, 2, 4]) votes on classes 1, 2 and 4, and what is none of
 #   them stays 0; the order of the list changes nothing.
 # Happens: the first class of the list is looked up by its number among channels that stand in the order of the list.
-#   That is right where the list begins with 0. For [1, 2, 4] the channel of class 2 is taken for class 1 and then added
-#   as 2: class 1 is gone, class 2 is called 3, a number that no mask has. For [1, 0, 2, 4] lesion and background trade
-#   places. 'simple' does the same; 'staple' and 'itkvoting' need no list and are right. The help of its command says
-#   "the expected labels; for example '0,1,2,4'", and there is no message.
+#   That is right where the list begins with 0. For [1, 2, 4] the channel of class 2 is used for class 1 and then added
+#   as 2: class 1 is gone, class 2 becomes 3, a number that occurs in no mask. For [1, 0, 2, 4] lesion and background
+#   are swapped. 'simple' does the same; 'staple' and 'itkvoting' need no list and are right. The help of its command
+#   says "the expected labels; for example '0,1,2,4'", and there is no message.
 # Versions: labelfusion 1.0.15, SimpleITK 2.5.7, NumPy 2.4.6.
 # Why it matters: a consensus of annotators, or of models, is the reference for everything else. The lesion classes are
 #   a natural list, but the fused map then lacks one class and has one that nobody drew.

@@ -3,10 +3,10 @@
 #
 # Expected: ModelCheckpoint(monitor='dice', mode='max', every_n_train_steps=n) keeps the weights that had the Dice that
 #   its file name and best_model_score state.
-# Happens: it saves at the end of a training step, before the validation, with the Dice of the validation before:
-#   the weights are later ones. Of four validations at 0.5, 0.9, 0.6 and 0.7 the file is called dice=0.90 and
-#   scores 0.6, with n the length of an epoch as with a shorter one. Without every_n_train_steps it is right. No
-#   message (known, Lightning's issues 17417 and 20185, where a part was mended).
+# Happens: it saves at the end of a training step, before the validation, with the Dice of the validation before: the
+#   weights are later ones. Of four validations at 0.5, 0.9, 0.6 and 0.7 the file is called dice=0.90 and scores 0.6,
+#   with n the length of an epoch as with a shorter one. Without every_n_train_steps it is right. No message (known,
+#   Lightning's issues 17417 and 20185, where a part was fixed).
 # Versions: lightning 2.6.6, torch 2.13.0.
 # Why it matters: segmentation is trained by steps, and on few images Dice jumps from one validation to the next. The
 #   table says 0.9, but the test uses whatever weights came after.

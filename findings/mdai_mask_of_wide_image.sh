@@ -8,8 +8,8 @@
 #   x 100 none is left, one at the left keeps all of them, at the same rows and columns of the wrong shape. In a tall
 #   image, everything below its width is cut off. Square images are right. No message.
 # Versions: mdai 0.16.0, OpenCV 4.14.0.94, NumPy 2.4.6.
-# Why it matters: endoscopic images are wide. Lesions at the right become background for a training; whoever sees the
-#   wrong shape and transposes the array mirrors the others along the diagonal.
+# Why it matters: endoscopic images are wide. Lesions at the right become background in training; transposing the array
+#   to correct its shape mirrors the others along the diagonal.
 # Seen: 2026-11-30, Linux x86-64, Python 3.11, exit status 0. Output:
 #   square: (100, 100) with 500 pixels becomes (100, 100) with 500
 #   wide, at the left: (60, 100) with 500 pixels becomes (100, 60) with 500

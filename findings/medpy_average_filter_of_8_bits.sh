@@ -4,7 +4,7 @@
 # Expected: average_filter gives the mean of each neighbourhood, of 8 bits too: 200 where all is 200.
 # Happens: the sum is kept in the type of the image before it is divided, and wraps: 9 times 200 is 8 modulo 256, and 8
 #   / 9 is 0.9. Of 3 x 3 pixels every mean above 28 is wrong, and whatever is found lies below 29. sum_filter wraps as
-#   well. Of floats both agree with SciPy. The help does not mention types. No message.
+#   well. For floats both agree with SciPy. The help does not mention types. No message.
 # Versions: medpy 0.5.2, SciPy 1.17.1, NumPy 2.4.6.
 # Why it matters: local means are features of texture, and smooth an image before a threshold. Endoscopic images
 #   are of 8 bits; masks of 0 and 255, of which the mean is the share of lesion, are as well.

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # With ignore_index, MONAI leaves voxels out of the Dice score but still counts them in the IoU.
 #
-# Expected: ignore_index=2 means the same for DiceMetric, MeanIoU and ConfusionMatrixMetric, as the help of all
-#   three says in the same words: such voxels, as those of padding, are left out of the score. Dice and IoU of one pair of masks then belong together: IoU = Dice / (2 - Dice).
+# Expected: ignore_index=2 means the same for DiceMetric, MeanIoU and ConfusionMatrixMetric, as the help of all three
+#   says in the same words: such voxels, for example padding, are left out of the score. Dice and IoU of one pair of
+#   masks then belong together: IoU = Dice / (2 - Dice).
 # Happens: DiceMetric leaves the voxels out. MeanIoU and ConfusionMatrixMetric leave out only the class, and a
 #   prediction on such voxels counts as a false positive of another class: Dice 1, IoU 0.5, F1 0.667 for a map without
 #   an error. With a number that is not a class (255, all channels 0) all three leave the voxels out. No message.

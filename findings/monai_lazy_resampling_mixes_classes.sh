@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # MONAI's lazy resampling ignores the interpolation mode of a transform, and label maps are interpolated.
 #
-# Expected: Compose(..., lazy=True) gives what lazy=False gives, but for the rounding of one resampling in place of several.
-#   Rotated(mode='nearest') keeps the classes of a label map, lazily or not.
+# Expected: Compose(..., lazy=True) gives the same result as lazy=False, except for the rounding of one resampling
+#   instead of several. Rotated(mode='nearest') keeps the classes of a label map, lazily or not.
 # Happens: the mode is not handed on to the one resampling at the end, which is bilinear. A map of classes 0, 2 and 5
 #   has dozens of values, among them 3 and 4. The same happens for a single transform, and for Zoomd, Spacingd and
 #   Resized. With overrides={'label': {'mode': 'nearest'}} it is right. No message.

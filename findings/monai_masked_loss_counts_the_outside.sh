@@ -5,8 +5,8 @@
 # Happens: MaskedDiceLoss(softmax=True, to_onehot_y=True) masks the label map before it becomes one-hot, and a masked
 #   label is class 0: everything outside is background that was missed. The perfect map has a loss of 0.1 where half of
 #   the image is masked out, and of 0.23 where most is. Labels that are one-hot already are right, and so is
-#   include_background=False. MaskedLoss around a loss with a sigmoid of its own masks logits: 0 is a probability of
-#   0.5, and the perfect map has a Dice loss of 0.61. No message.
+#   include_background=False. MaskedLoss around a loss that applies a sigmoid masks logits: 0 is a probability of 0.5,
+#   and the perfect map has a Dice loss of 0.61. No message.
 # Known: the second in MaskedDiceLoss itself, MONAI's issue 8655, is fixed in this version.
 # Versions: MONAI 1.6.1, torch 2.13.0, NumPy 2.4.6.
 # Why it matters: masks are for the field of view of an endoscope, or for what was annotated. The loss

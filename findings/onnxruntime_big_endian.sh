@@ -2,8 +2,8 @@
 # onnxruntime reads a big-endian array as if it were little-endian.
 #
 # Expected: the array is converted, or refused, as a float64 array is for a float32 input.
-# Happens: the type counts as float32 and the bytes are taken as they lie: an identity model
-#   gives 4.6e-41 for 1.0. No error, no warning.
+# Happens: the type counts as float32 and the bytes are read without conversion: an identity model gives 4.6e-41 for
+#   1.0. No error, no warning.
 # Versions: onnxruntime 1.32.0, onnx 1.23.2, NumPy 2.4.6.
 # Why it matters: big-endian arrays come straight out of NIfTI and FITS files, TIFF files of
 #   scanners and DICOM's big-endian syntax. In PyTorch such an array is an error; the

@@ -9,8 +9,8 @@
 #   token is read, and all texts have one embedding.
 # Known: transformers' issues 21029 and 24650, of the same model; fixed there, where the config names the end.
 # Versions: open_clip_torch 3.3.0, torch 2.13.0, torchvision 0.28.0, timm 1.0.31.
-# Why it matters: a token of its own for a lesion, a device or a hospital is how new words are learned. Prompts
-#   that differ in what stands behind it are then one prompt, in training and in zero-shot classes.
+# Why it matters: new words are learned by a separate token for a lesion, a device or a hospital. Prompts that differ
+#   only after that token are then the same prompt, in training and in zero-shot classes.
 # Seen: 2026-11-30, Linux x86-64, Python 3.11, exit status 0. Output:
 #   distance of "a ... in the colon" and "a ... in the stomach"; expected: above 0
 #   as it is: polyp 0.183, <lesion> 0.0

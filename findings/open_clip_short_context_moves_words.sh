@@ -3,8 +3,9 @@
 #
 # Expected: create_model(..., pretrained=..., force_context_length=32) keeps the positions of the first 32 tokens: a prompt of six
 #   tokens has the embedding that it has with 77, as the tokens behind a prompt have no influence on it.
-# Happens: the 77 trained position embeddings are squeezed into 32 by linear interpolation, so that the third token gets what was
-#   trained for the sixth and the seventh. The same prompt has another embedding. Cut to the first 32 the weights are right. No message.
+# Happens: the 77 trained position embeddings are resized to 32 by linear interpolation, so that the third token gets
+#   what was trained for the sixth and the seventh. The same prompt has a different embedding. Weights cut to the first
+#   32 give the correct result. No message.
 # Versions: open_clip_torch 3.3.0, timm 1.0.31, torch 2.13.0, torchvision 0.28.0, NumPy 2.4.6.
 # Why it matters: a shorter context makes text towers faster, and segmentation prompts are short. Zero-shot scores and
 #   everything learned on such texts come from a text tower that was never trained with these positions. It is shown

@@ -6,8 +6,8 @@
 # Happens: the square of rows 3 to 5 comes back as rows 4 to 6, and as 5 to 7 the second
 #   time: pixels are set that were never in the mask. SciPy and scikit-image leave the square alone.
 # Versions: OpenCV 5.0.0 (headless), SciPy 1.17.1, scikit-image 0.26.0, NumPy 2.4.6.
-# Why it matters: specks in predictions are often removed so. The shift costs Dice for every
-#   small lesion and looks like a shift of the network. Use an odd kernel.
+# Why it matters: specks in predictions are often removed in this way. The shift costs Dice for every small lesion and
+#   looks like a shift of the network. Use an odd kernel.
 # Seen: 2026-11-28, Linux x86-64, Python 3.11, exit status 0. Output:
 #   expected: rows (3, 5) each time
 #   OpenCV once: rows (4, 6)  twice: rows (5, 7)

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Where two outlines overlap, OpenCV draws background.
+# Where two outlines overlap, OpenCV's fillPoly draws background.
 #
 # Expected: fillPoly(mask, [first, second], 1) fills the union, as two calls do.
 # Happens: polygons of one call are filled by the even-odd rule: what lies within two of them stays 0.

@@ -5,7 +5,7 @@
 # Happens: the first and the last row and column are never thinned. A vessel of 9 pixels that crosses the image has a
 #   skeleton that is one pixel wide except for a bar of 9 pixels at both ends, with both methods. Of a vessel along the
 #   border the outermost row is left, and not the centre line, 4 pixels further in. A full patch stays full. With a
-#   frame of one pixel of background, which is cut off again, it is right. Its help says nothing of it. No message.
+#   background frame of one pixel, which is cropped again, it is correct. The help does not mention it. No message.
 # Versions: opencv-contrib 5.0.0.93, scikit-image 0.26.0, NumPy 2.4.6.
 # Why it matters: lengths and ends of vessels are counted on skeletons, and centreline Dice is taken on them. In
 #   patches, where nearly every vessel meets a border, each of them adds its width to the length, and its end is a

@@ -4,7 +4,7 @@
 # Expected: NaN > 0.8 is false, as in NumPy, pandas and Python.
 # Happens: Polars treats NaN as equal to itself and above every number in comparisons, sorting and quantiles: a filter
 #   for scores above 0.8 keeps the undefined ones, the best image of a sorted table is one of them, the median rises.
-#   max() leaves NaN out all the same, and mean() is NaN. fill_nan(None) makes them missing, as they should be.
+#   max() still leaves NaN out, and mean() is NaN. fill_nan(None) makes them missing, as they should be.
 # Versions: Polars 2.1.0, pandas 3.1.1, NumPy 2.4.6.
 # Why it matters: Dice of healthy images and HD95 of missed lesions are NaN. The share of images
 #   above a threshold then counts them as successes: 4 of 5 here for 2 of 3 that have a score.

@@ -3,9 +3,9 @@
 #
 # Expected: encode() takes every non-zero pixel as foreground, as it does with a mask of
 #   0 and 255.
-# Happens: a new run starts wherever the value changes, whatever the values are. The step
-#   from label 1 to label 2 ends the foreground, and from there on foreground and background
-#   trade places until the next such step. A mask of one non-zero value is stored right.
+# Happens: a new run starts wherever the value changes, whatever the values are. The step from label 1 to label 2 ends
+#   the foreground, and from there on foreground and background are swapped until the next such step. A mask with one
+#   non-zero value is stored correctly.
 # Versions: pycocotools 2.0.11, NumPy 2.4.6.
 # Why it matters: two lesion classes that touch, or a mask with the ignore label 255 beside
 #   label 1, give wrong areas and wrong AP without a message. Encode (mask == label).

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The same polygon is 9 pixels for pycocotools and 16 for OpenCV, Pillow and scikit-image.
+# pycocotools fills a polygon with 9 pixels that OpenCV, Pillow and scikit-image fill with 16.
 #
 # Expected: a square with corners (2, 2) and (5, 5) is filled alike, up to a pixel or so.
 # Happens: pycocotools fills the area between the lines (3 x 3); the three others fill the

@@ -8,7 +8,7 @@
 #   with the same state is repeatable. No message.
 # Versions: rliable 1.2.0, arch 7.2.0, NumPy 2.4.6.
 # Why it matters: an interval over seeds and sites that was printed with its seed cannot be computed again, and a
-#   training in the same process, which uses the global generator, draws other numbers after it.
+#   training in the same process, which uses the global generator, draws different numbers afterwards.
 # Seen: 2026-11-30, Linux x86-64, Python 3.11, exit status 0. Output:
 #   state 0, twice: [0.78226, 0.80652] [0.78069, 0.80788]
 #   state 1, after the same global seed as the first: [0.78226, 0.80652]

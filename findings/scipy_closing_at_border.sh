@@ -2,7 +2,7 @@
 # SciPy's binary closing removes pixels where a mask touches the image border.
 #
 # Expected: closing fills gaps and never removes a pixel; a full mask stays full.
-# Happens: binary_closing takes the outside as background for the dilation and for the erosion after it, so a rim as
+# Happens: binary_closing treats the outside as background for the dilation and for the erosion after it, so a rim as
 #   wide as the structure is removed: 36 of 64 pixels stay. OpenCV and scikit-image keep all 64, and so does SciPy's own
 #   grey_closing.
 # Versions: SciPy 1.17.1, OpenCV 5.0.0 (headless), scikit-image 0.26.0, NumPy 2.4.6.

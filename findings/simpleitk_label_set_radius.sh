@@ -3,10 +3,9 @@
 #
 # Expected: LabelSetDilate(labels) and LabelSetErode(labels), of which the default radius is 1, move each outline by
 #   one pixel, as BinaryDilate and BinaryErode by 1 do.
-# Happens: the labels come back as they were. By a radius of 2 outlines move by 1, by 3 by 2: what lies at the
-#   distance of the radius itself is left out. The radius is a whole number of millimetres by default
-#   (useImageSpacing=True), so that with pixels of 2 mm a radius of 2 does nothing, either, and 3 moves outlines by
-#   one pixel.
+# Happens: the labels come back as they were. With a radius of 2 outlines move by 1, with 3 by 2: pixels at exactly the
+#   distance of the radius are left out. The radius is a whole number of millimetres by default (useImageSpacing=True),
+#   so that with pixels of 2 mm a radius of 2 does nothing, either, and 3 moves outlines by one pixel.
 # Versions: SimpleITK 2.5.7, NumPy 2.4.6.
 # Why it matters: a margin around each lesion, or a band at its edge that is left out of a score, is one pixel narrower
 #   than asked for, and a band of one pixel does not exist at all. These two filters are meant for several labels at

@@ -2,14 +2,12 @@
 # scikit-learn scores a two-dimensional mask of 50 x 50 pixels as 50 samples with 50 labels each.
 #
 # Expected: the scores of two masks of (50, 50) are those of their 2,500 pixels, or an error.
-# Happens: a matrix of zeros and ones is a multilabel target: rows are samples, columns labels.
-#   accuracy_score is the share of rows without any error (0.96 and not 0.984); averages are over
-#   columns, those without lesion at 0; and brier_score_loss is 8.06, a sum over columns, of
-#   something that lies between 0 and 1. With average='binary' there is an error. Each page
-#   speaks of multilabel input; none of images.
+# Happens: a matrix of zeros and ones is a multilabel target: rows are samples, columns labels. accuracy_score is the
+#   share of rows without any error (0.96 and not 0.984); averages are over columns, those without lesion at 0; and
+#   brier_score_loss is 8.06, a sum over columns, of something that lies between 0 and 1. With average='binary' there is
+#   an error. Each page mentions multilabel input; none mentions images.
 # Versions: scikit-learn 1.9.1, SciPy 1.17.1, NumPy 2.4.6.
-# Why it matters: the scores depend on how the image lies and how wide it is, and look like scores.
-#   Use ravel() always.
+# Why it matters: the scores depend on the orientation and width of the image, and look plausible. Use ravel() always.
 # Seen: 2026-11-29, Linux x86-64, Python 3.11, exit status 0. Output:
 #   expected: one score of a mask, whether it lies as an image or as a row
 #   accuracy: as a row 0.984, as an image 0.96

@@ -3,9 +3,9 @@
 #
 # Expected: with gamma 0 the cross entropy, and, as for any loss over classes, the same value if a
 #   constant is added to all logits of a pixel.
-# Happens: each class is a sigmoid of its own, and the losses of the classes are summed; its help
-#   says "multiclass" and no more. Logits with the same softmax and the same argmax have a loss of
-#   0.8 or 3.4. The library's Dice, Jaccard and Lovasz losses in this mode do take the softmax.
+# Happens: each class has its own sigmoid, and the losses of the classes are summed; its help says "multiclass" and no
+#   more. Logits with the same softmax and the same argmax have a loss of 0.8 or 3.4. The library's Dice, Jaccard and
+#   Lovasz losses in this mode do take the softmax.
 # Known: the library's issue 671 (closed as stale); no help text says so.
 # Versions: segmentation-models-pytorch 0.6.0, torch 2.13.0, torchvision 0.28.0.
 # Why it matters: beside a softmax Dice loss, as usual, the two halves of the sum see different

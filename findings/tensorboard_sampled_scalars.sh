@@ -7,8 +7,8 @@
 #   10,000 values all are there. size_guidance={'scalars': 0} keeps all; the class's help names the
 #   parameter, not the number.
 # Versions: TensorBoard 2.21.0, NumPy 2.4.6.
-# Why it matters: curves of several seeds are often read so, for a table of best scores or the step of
-#   a peak. Trials of some thousand iterations are read right, the long run is not.
+# Why it matters: curves of several seeds are often read in this way, for a table of best scores or the step of a peak.
+#   Trials of some thousand iterations are read right, the long run is not.
 # Seen: 2026-11-29, Linux x86-64, Python 3.11, exit status 0. Output:
 #   expected of 40,000 iterations: (40000, 0.875, 0)
 #   happened: (10000, 0.5, 5)

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # pytorch-toolbelt's bi-tempered loss of label maps is the same for a perfect map and for its inverse.
 #
-# Expected: BiTemperedLogisticLoss(t1=0.8, t2=1.2) of logits (B, C, H, W) and class numbers (B, H, W), as the
-#   package's other losses take them, or with the classes last, as its help has it, is near 0 for a perfect map and
-#   larger for others.
+# Expected: BiTemperedLogisticLoss(t1=0.8, t2=1.2) of logits (B, C, H, W) and class numbers (B, H, W), as the package's
+#   other losses take them, or with the classes last, as its help says, is near 0 for a perfect map and larger for
+#   others.
 # Happens: probabilities add up to 1 along the last axis, the width of maps, and class numbers are written into the
 #   second one, whichever axis holds the classes. Classes second: 1.245 for the perfect map and for its inverse.
 #   Classes last: 0.793 for the perfect map, 0.767 for background alone. There is no message while the height is not

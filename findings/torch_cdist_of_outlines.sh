@@ -2,10 +2,9 @@
 # With torch.cdist, two outlines that lie 3 pixels apart on a slide have a Hausdorff distance of 0.
 #
 # Expected: whole numbers below 2**24 are exact in float32, and a distance of 3 is 3.
-# Happens: above 25 points cdist takes |a|^2 + |b|^2 - 2ab, in which the squares of the coordinates
-#   cancel. At pixel 20,000 opposite points are 0 to 8 apart; in a field of view of 180 mm a set of
-#   points is 0.09 mm from itself. With 25 points or fewer, and so in most unit tests, it is exact,
-#   as with compute_mode='donot_use_mm_for_euclid_dist'.
+# Happens: above 25 points cdist computes |a|^2 + |b|^2 - 2ab, in which the squares of the coordinates cancel. At pixel
+#   20,000 opposite points are 0 to 8 apart; in a field of view of 180 mm a set of points is 0.09 mm from itself. With
+#   25 points or fewer, and so in most unit tests, it is exact, as with compute_mode='donot_use_mm_for_euclid_dist'.
 # Known: pytorch's issues 42479 (closed) and 57690 (open). The help names the two modes and the 25, not the loss of
 #   precision.
 # Versions: torch 2.13.0.

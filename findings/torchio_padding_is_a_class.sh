@@ -3,8 +3,8 @@
 #
 # Expected: CropOrPad and Pad with padding_mode=-1000, the air of a CT image, pad the label map with
 #   background, as RandomAffine does whatever its default_pad_value is.
-# Happens: the label map is padded with -1000 as well. In a label map of uint8, the usual kind, that is 24
-#   after wrapping: a class nobody drew. The help speaks of "an image" and not of label maps.
+# Happens: the label map is padded with -1000 as well. In a label map of uint8, the usual kind, that is 24 after
+#   wrapping: a class nobody drew. The help mentions "an image", but not label maps.
 # Versions: torchio 1.2.1, torch 2.13.0, NumPy 2.4.6.
 # Why it matters: 24 is a valid class of whole-body label maps; where any label is lesion the rim is one large lesion.
 #   With padding_mode=0 labels are correct, and the image has a rim of water.

@@ -2,14 +2,14 @@
 # torchmetrics returns a Matthews coefficient above 0 for an empty prediction, and for a false alarm in a healthy image.
 #
 # Expected: where nothing is predicted, or where there is no lesion, a row of the confusion matrix is empty and the
-#   coefficient undefined: 0, as scikit-learn has it, or NaN.
+#   coefficient undefined: 0, as in scikit-learn, or NaN.
 # Happens: it is nearly 1 / sqrt(n) for n wrong pixels: a missed lesion of one pixel, and a false alarm of one in a
 #   healthy image, have 1.0, the score of a perfect map; of 4 pixels 0.5. A model that predicts nothing where the
 #   lesion has 41 pixels has 0.154, one that finds a pixel of it 0.155. Where both rows hold something it agrees
 #   with scikit-learn (known, torchmetrics' issue 3355). No message.
 # Versions: torchmetrics 1.9.0, torch 2.13.0, scikit-learn 1.9.1, NumPy 2.4.6.
-# Why it matters: the coefficient is taken for lesions because they are small. By image, specks in healthy images and
-#   small lesions that are missed raise the mean, and cleaning of specks seems to do nothing.
+# Why it matters: the coefficient is used for lesions because they are small. Averaged over images, specks in healthy
+#   images and small missed lesions raise the mean, and cleaning of specks seems to do nothing.
 # Seen: 2026-11-30, Linux x86-64, Python 3.11, exit status 0. Output:
 #   41 of 41 pixels found: torchmetrics 1.0, scikit-learn 1.0
 #   20 of 41 pixels found: torchmetrics 0.697, scikit-learn 0.697
