@@ -1,6 +1,5 @@
 #!/usr/bin/env bash
-# Drawing a heat map with pytorch-grad-cam during training turns dropout off and freezes batch norm for the rest of the
-#   training.
+# A heat map by pytorch-grad-cam during training turns dropout off and freezes batch norm for the later training.
 #
 # Expected: an explanation leaves the model as it was, as its own "with" block suggests.
 # Happens: the constructor calls model.eval(), and nothing puts the mode back, neither at the end of the "with" block

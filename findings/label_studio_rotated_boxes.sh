@@ -7,8 +7,8 @@
 #   is dropped: the box is the one before the rotation, with an IoU of 0.2 with the true one. The library's own function
 #   for oriented boxes is right. No message.
 # Versions: label-studio-sdk 2.1.2, NumPy 2.2.6.
-# Why it matters: turned boxes are drawn around long lesions and instruments. Detectors, and models that are prompted by boxes, are
-#   trained on boxes that miss part of the lesion.
+# Why it matters: rotated boxes are drawn around long lesions and instruments. Detectors, and models that are prompted
+#   by boxes, are trained on boxes that miss part of the lesion.
 # Seen: 2026-11-30, Linux x86-64, Python 3.11, exit status 0. Output:
 #   image, rotation: box around it - COCO - YOLO
 #   200x100, 0: [80, 40, 40, 10] - [80, 40, 40, 10] - [80, 40, 40, 10]

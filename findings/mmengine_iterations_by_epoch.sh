@@ -1,6 +1,5 @@
 #!/usr/bin/env bash
-# In an iteration-based loop, MMEngine's learning rate schedule stays constant and no checkpoint is written before the
-#   end.
+# In an iteration-based loop, MMEngine's schedule stays constant and no checkpoint is written before the end.
 #
 # Expected: schedule and CheckpointHook use the unit of their loop, or raise an error for the other unit.
 # Happens: both count epochs unless told `by_epoch=False`, also in IterBasedTrainLoop, whose only epoch ends with the

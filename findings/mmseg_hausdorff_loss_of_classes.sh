@@ -1,6 +1,5 @@
 #!/usr/bin/env bash
-# For three classes, MMSegmentation's Hausdorff loss is lower for a prediction of background only than for a perfect
-#   one.
+# For three classes, MMSegmentation's Hausdorff loss is lower for background only than for a perfect prediction.
 #
 # Expected: HuasdorffDisstanceLoss of a perfect prediction is 0, and it grows with the error.
 # Happens: the probability of every class but the first is compared with the class number itself, (p - 2) squared where

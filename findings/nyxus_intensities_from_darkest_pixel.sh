@@ -1,6 +1,5 @@
 #!/usr/bin/env bash
-# Nyxus first converts an image to whole numbers from 0: floats are truncated, negative values are counted from the
-#   darkest pixel.
+# Nyxus truncates floats to whole numbers, and counts negative values from the darkest pixel.
 #
 # Expected: featurize(image, labels) gives mean, minimum and maximum of each region as they are in the image,
 #   whatever its type.

@@ -1,6 +1,5 @@
 #!/usr/bin/env bash
-# permute's Spearman correlation does not use ranks: it depends on the order of the rows, and returns -0.01 instead of
-#   0.84.
+# permute's Spearman correlation uses no ranks: it depends on the order of the rows; 0.84 becomes -0.01.
 #
 # Expected: spearman_corr gives Spearman's coefficient, as SciPy does, with a p value by permutation.
 # Happens: the result of argsort is used as the rank. It tells which row is the smallest, not the rank of a row, so that

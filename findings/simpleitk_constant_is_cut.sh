@@ -1,6 +1,5 @@
 #!/usr/bin/env bash
-# In SimpleITK, mask >= 0.5 is true for every pixel of a 0/1 mask of uint8, because constants are cast to the pixel
-#   type.
+# SimpleITK casts constants to the pixel type: mask >= 0.5 is true everywhere for a 0/1 mask of uint8.
 #
 # Expected: mask >= 0.5 is the lesion, as in NumPy, and half of an image of uint8 is refused or of floats.
 # Happens: a constant takes the type of the pixels before anything is computed. 0.5 is 0: every pixel is at least that,

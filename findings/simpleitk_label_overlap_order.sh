@@ -1,6 +1,5 @@
 #!/usr/bin/env bash
-# SimpleITK's overlap measures treat the second image as the ground truth: with the truth first, the error rates are
-#   swapped.
+# SimpleITK's overlap measures treat the second image as truth: with the truth first, error rates are swapped.
 #
 # Expected: of LabelOverlapMeasuresImageFilter.Execute(truth, prediction) the false negative error is the share of
 #   the lesion that was missed, the false positive error that of healthy pixels that were called lesion.

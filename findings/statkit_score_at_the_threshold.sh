@@ -1,6 +1,5 @@
 #!/usr/bin/env bash
-# statkit counts a score at the threshold as correct in both sensitivity and specificity: a constant 0.5 scores 1 in
-#   both.
+# statkit counts a score at the threshold as correct in sensitivity and specificity: a constant 0.5 scores 1 in both.
 #
 # Expected: at one threshold a score is called lesion or healthy, for both rates. A model that gives 0.5 to every image
 #   has a sensitivity of 0 and a specificity of 1, or of 1 and 0, and a Youden index of 0.

@@ -1,6 +1,5 @@
 #!/usr/bin/env bash
-# TorchDrift reports significant drift between two samples of the same ReLU feature, because it counts tied values one
-#   by one.
+# TorchDrift reports drift between two samples of one ReLU feature, because it counts tied values one by one.
 #
 # Expected: KSDriftDetector has the statistic of Kolmogorov and Smirnov, the largest distance of two distribution
 #   functions, and for two samples of one distribution p below 0.05 in at most 5 % of all cases.
