@@ -13,7 +13,6 @@ from mmseg.registry import HOOKS
 from torch import Tensor
 
 from mcdrl_mmseg.clip.norm_activations import keep_activations
-from mcdrl_mmseg.engine.class_order import moved_class, trained_classes
 from mcdrl_mmseg.engine.runner import unwrap_model
 
 # Prefixes of a stock model's weights, and their prefixes in the model with MCDRL.
@@ -88,11 +87,14 @@ class ConfigCheckHook(Hook):
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Note the loaded weights; whether a test follows is not known yet."""
+        from mcdrl_mmseg.engine.class_order import trained_classes
+
         state = checkpoint.get('state_dict', checkpoint)
         self._loaded = {key.removeprefix('module.'): state[key] for key in state}
         self._classes = trained_classes(checkpoint)
 
     def _refuse_moved_classes(self, runner: Runner, loader: Any) -> None:
+        from mcdrl_mmseg.engine.class_order import moved_class
         from mcdrl_mmseg.safe_loading import CheckpointError
 
         labelled = getattr(loader.dataset, 'metainfo', {}).get('classes') or ()

@@ -279,6 +279,8 @@ def test_foreign_files_are_never_replaced(parsed, vit_config, compared, tmp_path
     (tmp_path / name).write_text('mine')
     with pytest.raises(OutputError, match=f'{name}, not written here'):
         run_benchmark(parsed(vit_config, '--out', tmp_path, '--overwrite'))
+    (tmp_path / 'plain').write_text('mine')
     with pytest.raises(ProtocolError, match=r'is a file\. Choose a folder'):
-        run_benchmark(parsed(vit_config, '--out', tmp_path / name))
-    assert (tmp_path / name).read_text() == 'mine' and not compared
+        run_benchmark(parsed(vit_config, '--out', tmp_path / 'plain'))
+    texts = [(tmp_path / each).read_text() for each in (name, 'plain')]
+    assert texts == ['mine', 'mine'] and not compared
