@@ -102,6 +102,9 @@ def calibrate(
             held out, the validation images lack a lesion class, or their classes have
             other labels than those of the training; or test images are among them.
     """
+    from mmengine.registry import init_default_scope
+
+    init_default_scope(cfg.get('default_scope', 'mmseg'))
     _check_labels(model, cfg, ['val', *loaders])
     if 'test' in loaders:
         _check_test_images(cfg)
@@ -139,8 +142,6 @@ def calibrate(
 
 def _check_labels(model: nn.Module, cfg: Config, loaders: Sequence[str]) -> None:
     """Refuse data in which the label of a class is that of another in the training."""
-    from mmengine.registry import init_default_scope
-
     from mcdrl_mmseg.engine.class_order import moved_class
     from mcdrl_mmseg.engine.config_check.config_components import (
         components,
@@ -148,7 +149,6 @@ def _check_labels(model: nn.Module, cfg: Config, loaders: Sequence[str]) -> None
     )
     from mcdrl_mmseg.engine.config_check.evaluated_data import classes_of
 
-    init_default_scope(cfg.get('default_scope', 'mmseg'))
     parts = components(cfg)
     for loader in loaders:
         for part in datasets_of(parts, loader):
@@ -171,10 +171,8 @@ def _check_test_images(cfg: Config) -> None:
 
 def _image_paths(cfg: Config, loader: str) -> set[str]:
     """Paths of a loader's images, none of which is read."""
-    from mmengine.registry import init_default_scope
     from mmseg.registry import DATASETS
 
-    init_default_scope(cfg.get('default_scope', 'mmseg'))
     if not cfg.get(f'{loader}_dataloader'):
         raise ProtocolError(f'the config has no {loader}_dataloader.')
     dataset = DATASETS.build(cfg[f'{loader}_dataloader'].dataset)
