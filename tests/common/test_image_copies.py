@@ -51,3 +51,18 @@ def test_a_symmetric_image_is_paired_once_and_as_not_turned():
     image = Image.fromarray(np.concatenate([half, half[:, ::-1]], axis=1))
     look = fingerprint(image).perceptual
     assert list(near_pairs_between([look], [look])) == [(0, 0, 0, '')]
+
+
+def test_mirrored_real_images_are_found_and_different_ones_are_not(data_root):
+    """Thirty images of each of six hospitals, at most."""
+    images = [
+        Image.open(path).convert('RGB').resize((160, 128))
+        for site in sorted(data_root.iterdir())
+        for path in sorted((site / 'images').glob('*'))[::10][:30]
+    ]
+    hashes = [fingerprint(image).perceptual for image in images]
+    flip = Image.Transpose.FLIP_LEFT_RIGHT
+    mirrored = [fingerprint(image.transpose(flip)).perceptual for image in images]
+    pairs = [p for p in near_pairs_between(mirrored, hashes) if p.turned == 'mirrored']
+    assert len(images) > 100
+    assert [(p.first, p.second) for p in pairs] == [(n, n) for n in range(len(images))]
