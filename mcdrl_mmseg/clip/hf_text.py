@@ -16,6 +16,16 @@ from mcdrl_common.json_files import read_json
 from .model_source import ModelSourceError, hub_file, local_folder
 
 _TOKENIZER_OPTIONS = ('clean', 'strip_sep_token', 'language')
+_TOKENIZER_FILES = (
+    'added_tokens.json',
+    'merges.txt',
+    'special_tokens_map.json',
+    'tokenizer.json',
+    'tokenizer_config.json',
+    'vocab.*',
+    '*.model',
+)
+"""Patterns of the files from which transformers builds a tokenizer."""
 
 
 def _check_installed(model_name: str) -> None:
@@ -66,6 +76,30 @@ def build_hf_text_tower(
     )
     # transformers builds the tower in the precision that the config names.
     return tower.float()
+
+
+def text_files(model_name: str, text_cfg: Mapping[str, Any]) -> list[Path]:
+    """Files of a ``local-dir:`` model that change its text embeddings.
+
+    Args:
+        model_name: Name of the whole model.
+        text_cfg: open_clip's.
+
+    Returns:
+        Config of its text tower and files of its tokenizer, in a fixed order, without
+        the weights.
+    """
+    folder = local_folder(model_name)
+    if folder is None:
+        return []
+    files = []
+    if text_cfg.get('hf_model_name'):
+        config = folder / text_cfg['hf_model_name'] / 'config.json'
+        files += [config] if config.is_file() else []
+    if text_cfg.get('hf_tokenizer_name'):
+        for pattern in _TOKENIZER_FILES:
+            files += sorted(folder.glob(pattern))
+    return files
 
 
 def _text_config(model_name: str, text_name: str) -> Path:

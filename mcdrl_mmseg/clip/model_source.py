@@ -144,7 +144,11 @@ def read_source(model_name: str) -> SourceConfig:
     path = source_file(model_name, 'config.json')
     content = {} if path is None else _read_json(path)
     if content.get('model_type') == 'clip':
-        return SourceConfig(open_clip_config(content), _image_processor(model_name))
+        try:
+            model = open_clip_config(content)
+        except ValueError as error:
+            raise ModelSourceError(f'{path}: {error}') from None
+        return SourceConfig(model, _image_processor(model_name))
     held = f'a config.json of {content.get("model_type")!r}' if path else 'neither'
     raise ModelSourceError(
         f'model_name={model_name!r}: expected {_CONFIG}, or the config.json of a '
@@ -155,6 +159,8 @@ def read_source(model_name: str) -> SourceConfig:
 def _image_processor(model_name: str) -> dict[str, Any]:
     path = source_file(model_name, 'preprocessor_config.json')
     content: Mapping[str, Any] = {} if path is None else _read_json(path)
+    if content.get('do_normalize') is False:
+        return dict(mean=[0.0] * 3, std=[1.0] * 3)
     names = {'mean': 'image_mean', 'std': 'image_std'}
     return {ours: content[name] for ours, name in names.items() if name in content}
 

@@ -34,7 +34,14 @@ def openai_normalisation() -> Normalisation:
 def _of_entries(entries: dict) -> Normalisation:
     default = openai_normalisation()
     mean, std = entries.get('mean') or default.mean, entries.get('std') or default.std
-    return Normalisation(tuple(map(float, mean)), tuple(map(float, std)))
+    return Normalisation(_of_each_channel(mean), _of_each_channel(std))
+
+
+def _of_each_channel(values: float | Sequence[float]) -> tuple[float, ...]:
+    """One number for each channel; a single one is that of all, as in open_clip."""
+    if isinstance(values, Sequence):
+        return tuple(map(float, values))
+    return (float(values),) * 3
 
 
 def normalisation_by_name(model_name: str) -> Normalisation:

@@ -24,12 +24,13 @@ _EOS_ID = 2  # open_clip's default
 _SIMPLE_OPTIONS = ('clean', 'reduction_mask', 'additional_special_tokens')
 
 
-def tokenize(spec: CLIPSpec, texts: Sequence[str]) -> Tensor:
+def tokenize(spec: CLIPSpec, texts: Sequence[str], may_cut: bool = True) -> Tensor:
     """Turn texts into token ids.
 
     Args:
         spec: The model whose tokenizer and context length are used.
         texts: n texts.
+        may_cut: Whether texts that are longer than the context length are cut.
 
     Returns:
         (n, length) int64, cut or padded to the context length.
@@ -37,7 +38,8 @@ def tokenize(spec: CLIPSpec, texts: Sequence[str]) -> Tensor:
     Raises:
         ModelSourceError: See :func:`mcdrl_mmseg.clip.hf_text.build_hf_tokenizer`.
         ValueError: The text tower would pool a text before its end, at an added token
-            or at the token that ``text_cfg.eos_id`` names.
+            or at the token that ``text_cfg.eos_id`` names; or a text is too long and
+            must not be cut.
     """
     from open_clip.tokenizer import SimpleTokenizer
 
@@ -50,13 +52,33 @@ def tokenize(spec: CLIPSpec, texts: Sequence[str]) -> Tensor:
         tokens = tokenizer(list(texts), context_length=length)
         pad = tokenizer.tokenizer.pad_token_id
         _check_named_end(spec.model_name, config, texts, tokens, pad)
+        if not may_cut:
+            longer = tokenizer(list(texts), context_length=length + 1)
+            _check_whole(spec.model_name, texts, tokens, longer, pad)
         return tokens
     options = tokenizer_options(spec.model_name, config, _SIMPLE_OPTIONS)
     simple = SimpleTokenizer(context_length=length, **options)
     tokens = simple(list(texts), context_length=length)
     _check_places(spec.model_name, config, simple, texts, tokens)
     _check_named_end(spec.model_name, config, texts, tokens, pad=0)
+    if not may_cut:
+        longer = simple(list(texts), context_length=length + 1)
+        _check_whole(spec.model_name, texts, tokens, longer, pad=0)
     return tokens
+
+
+def _check_whole(
+    model_name: str, texts: Sequence[str], tokens: Tensor, longer: Tensor, pad: int
+) -> None:
+    """Refuse texts that have more tokens where there is room for one more."""
+    counts = zip(texts, (tokens != pad).sum(dim=1), (longer != pad).sum(dim=1))
+    for text, count, wanted in counts:
+        if wanted > count:
+            raise ValueError(
+                f'The prompt {text!r} is longer than the {tokens.shape[1]} tokens that '
+                f'the text tower of model_name={model_name!r} reads (start and end '
+                'token included); its end would have no influence. Shorten it.'
+            )
 
 
 def _check_named_end(
@@ -134,6 +156,7 @@ def embed_texts(spec: CLIPSpec, texts: Sequence[str]) -> Tensor:
     Raises:
         CLIPWeightsError: See :func:`mcdrl_mmseg.clip.towers.load_tower_weights` and,
             for sentence vectors, :func:`embed_with_sentences`.
+        ValueError: A text is too long; see :func:`tokenize`.
     """
     if has_sentence_text(spec.model_name):
         return embed_with_sentences(spec, texts)
@@ -143,4 +166,4 @@ def embed_texts(spec: CLIPSpec, texts: Sequence[str]) -> Tensor:
     if spec.weights is not None:
         load_tower_weights(tower, spec, 'text.')
     tower.eval()
-    return F.normalize(tower(tokenize(spec, texts)).float(), dim=-1)
+    return F.normalize(tower(tokenize(spec, texts, may_cut=False)).float(), dim=-1)

@@ -110,7 +110,7 @@ def _embed_patches(tower: nn.Module, images: Tensor) -> tuple[Tensor, tuple[int,
     class_token = tower.class_embedding.to(patches.dtype)
     class_tokens = class_token.expand(patches.shape[0], 1, -1)
     tokens = torch.cat([class_tokens, patches.flatten(2).transpose(1, 2)], dim=1)
-    positions = fit_position_grid(tower.positional_embedding, grid)
+    positions = fit_position_grid(tower.positional_embedding, grid, tower.grid_size)
     tokens = tower.ln_pre(tower.patch_dropout(tokens + positions.to(tokens.dtype)))
     return tokens, grid
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from mmengine.logging import print_log
 from torch import Tensor, nn
 
 from .dense import DENSE_MODES
-from .hf_text import build_hf_text_tower
+from .hf_text import build_hf_text_tower, text_files
 from .lora import plain_key
 from .model_config import get_model_config
 from .model_source import has_source
@@ -86,8 +87,10 @@ class CLIPSpec:
         tower = self.model_name.replace('/', '-')
         if has_source(self.model_name):
             config = get_model_config(self.model_name)
-            content = json.dumps(config, sort_keys=True).encode()
-            tower = hashlib.sha256(content).hexdigest()
+            content = hashlib.sha256(json.dumps(config, sort_keys=True).encode())
+            for path in text_files(self.model_name, config['text_cfg']):
+                content.update(hashlib.sha256(path.read_bytes()).digest())
+            tower = content.hexdigest()
         return {
             'text_tower': tower,
             'quick_gelu': str(self.uses_quick_gelu),
@@ -195,7 +198,7 @@ def load_tower_weights(tower: nn.Module, spec: CLIPSpec, prefix: str) -> None:
         for key, value in state.items()
         if key in own or not key.endswith('.position_ids')
     }
-    _fit_positions(state, own)
+    _fit_positions(state, own, getattr(tower, 'grid_size', None))
     # Batch norm's step counters have no effect, and some file formats lack them.
     missing = [
         key
@@ -244,9 +247,21 @@ def _check_activation(spec: CLIPSpec, path: Path) -> None:
         )
 
 
-def _fit_positions(state: dict[str, Tensor], own: dict[str, Tensor]) -> None:
+def _fit_positions(
+    state: dict[str, Tensor], own: dict[str, Tensor], grid: tuple[int, int] | None
+) -> None:
+    """Interpolate an image tower's positions of another, square grid.
+
+    Args:
+        state: Weights of the file; positions of no square grid are left as they are.
+        own: Weights of the tower.
+        grid: Height and width of the tower's grid; None for a square one.
+    """
     for key in ('positional_embedding', 'attnpool.positional_embedding'):
         # The text tower's positions are a sequence, not a grid, and stay.
-        if key in state and key in own and 'conv1.weight' in own:
-            grid = round((own[key].shape[0] - 1) ** 0.5)
-            state[key] = fit_position_grid(state[key].float(), (grid, grid))
+        if key not in state or key not in own or 'conv1.weight' not in own:
+            continue
+        given, wanted = len(state[key]) - 1, len(own[key]) - 1
+        if given != wanted and math.isqrt(given) ** 2 == given:
+            side = math.isqrt(wanted)
+            state[key] = fit_position_grid(state[key].float(), grid or (side, side))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -18,6 +18,7 @@ _VISION = dict(
     image_size=224,
     patch_size=32,
     hidden_act='quick_gelu',
+    layer_norm_eps=1e-5,
 )
 _TEXT = dict(
     hidden_size=512,
@@ -27,8 +28,14 @@ _TEXT = dict(
     max_position_embeddings=77,
     vocab_size=49408,
     hidden_act='quick_gelu',
+    layer_norm_eps=1e-5,
+    eos_token_id=49407,
 )
 _CLIP_VOCABULARY = 49408  # of OpenAI's tokenizer, which is part of open_clip
+# transformers then reads a text at its highest token, as OpenAI's code does.
+_OLD_EOS = 2
+# What open_clip's towers can be built with.
+_POSSIBLE = dict(hidden_act=('quick_gelu', 'gelu'), layer_norm_eps=(1e-5,))
 
 _TOWERS = {'vision_model.': 'visual.', 'text_model.': 'text.'}
 _NAMES = {
@@ -57,13 +64,21 @@ def open_clip_config(config: Mapping[str, Any]) -> dict[str, Any]:
 
     Args:
         config: Content of its ``config.json``.
+
+    Raises:
+        ValueError: open_clip's towers cannot compute what this model does; the message
+            names the entry.
     """
     vision = {**_VISION, **(config.get('vision_config') or {})}
     text = {**_TEXT, **(config.get('text_config') or {})}
-    own_words = text['vocab_size'] != _CLIP_VOCABULARY
+    for name, tower in (('vision_config', vision), ('text_config', text)):
+        for key, possible in _POSSIBLE.items():
+            _check_entry(f'{name}.{key}', tower[key], possible)
+    act = vision['hidden_act']
+    _check_entry('text_config.hidden_act', text['hidden_act'], (act,))
     return dict(
         embed_dim=config.get('projection_dim', 512),
-        quick_gelu=vision['hidden_act'] == 'quick_gelu',
+        quick_gelu=act == 'quick_gelu',
         vision_cfg=dict(
             image_size=vision['image_size'],
             patch_size=vision['patch_size'],
@@ -79,9 +94,27 @@ def open_clip_config(config: Mapping[str, Any]) -> dict[str, Any]:
             heads=text['num_attention_heads'],
             layers=text['num_hidden_layers'],
             mlp_ratio=text['intermediate_size'] / text['hidden_size'],
-            **({'hf_tokenizer_name': 'tokenizer of the folder'} if own_words else {}),
+            **_own_words(text),
         ),
     )
+
+
+def _check_entry(key: str, value: Any, possible: Sequence[Any]) -> None:
+    if value not in possible:
+        raise ValueError(
+            f'{key}={value!r} is not supported: the features would be wrong. Expected '
+            f'{" or ".join(map(repr, possible))}.'
+        )
+
+
+def _own_words(text: Mapping[str, Any]) -> dict[str, Any]:
+    """Entries for a tokenizer of the model's own."""
+    if text['vocab_size'] == _CLIP_VOCABULARY:
+        return {}
+    entries = dict(hf_tokenizer_name='tokenizer of the folder')
+    if text['eos_token_id'] == _OLD_EOS:
+        return entries
+    return dict(**entries, pool_type='eos', eos_id=text['eos_token_id'])
 
 
 def is_transformers_clip(state: Mapping[str, Any]) -> bool:

@@ -151,3 +151,25 @@ def test_an_eos_id_that_the_tokenizer_does_not_append_is_refused(tmp_path, end):
     name = write_siglip2(tmp_path / 'wrong', eos_id=end, **options)
     with pytest.raises(ValueError, match=rf'eos_id={end}, .*the last token is 3'):
         embed_texts(CLIPSpec(name), TEXTS)
+
+
+def test_a_prompt_longer_than_the_context_is_refused_and_not_cut(model_name):
+    """Of 12 tokens two are the start and the end token."""
+    spec = CLIPSpec(model_name)
+    whole = 'a polyp with blur in the image of an ulcer'
+    assert (tokenize(spec, [whole])[0] != 0).all()
+    assert embed_texts(spec, [whole]).shape == (1, 32)
+    with pytest.raises(ValueError, match="ulcer polyp' is longer than the 12 tokens"):
+        embed_texts(spec, [whole, f'{whole} polyp'])
+
+
+@pytest.mark.parametrize('name', ['tokenizer.json', 'text/config.json'])
+def test_the_identity_follows_tokenizer_and_text_config_of_the_folder(tmp_path, name):
+    """Else embeddings of another tokenizer would be read from the cache."""
+    spec = CLIPSpec(write_biomedclip(tmp_path))
+    before = spec.identity()
+    path = tmp_path / name
+    path.write_text(path.read_text() + ' ')
+    after = spec.identity()
+    assert after.pop('text_tower') != before.pop('text_tower')
+    assert after == before

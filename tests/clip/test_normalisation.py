@@ -60,6 +60,19 @@ def test_a_folder_has_its_own_normalisation_or_else_that_of_openai(tmp_path):
     half = dict(mean=[0.5] * 3, std=[0.5] * 3)
     path.write_text(json.dumps(dict(model_cfg=content, preprocess_cfg=half)))
     assert normalisation_by_name(name) == HALF
+    # open_clip takes a single number for all channels.
+    half = dict(mean=0.5, std=0.5)
+    path.write_text(json.dumps(dict(model_cfg=content, preprocess_cfg=half)))
+    assert normalisation_by_name(name) == HALF
+
+
+def test_a_processor_of_transformers_that_does_not_normalise_gives_mean_0_and_std_1(
+    tmp_path,
+):
+    (tmp_path / 'config.json').write_text('{"model_type": "clip"}')
+    processor = dict(image_mean=[0.5] * 3, image_std=[0.5] * 3, do_normalize=False)
+    (tmp_path / 'preprocessor_config.json').write_text(json.dumps(processor))
+    assert normalisation_by_name(f'local-dir:{tmp_path}') == PIXELS
 
 
 @pytest.mark.parametrize(

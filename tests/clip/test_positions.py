@@ -69,3 +69,13 @@ def test_a_traced_graph_gives_the_same_positions():
     given = 2 * positions(4)
     expected = fit_position_grid(given, (3, 6))
     assert_close(traced(given, torch.zeros(3, 6)), expected)
+
+
+def test_a_grid_that_is_not_square_is_read_by_its_rows():
+    """Of 2 x 8 positions, as many as 4 x 4 have, each holds its row: 0 or 1."""
+    rows = torch.arange(2.0).repeat_interleave(8)
+    given = torch.cat([torch.zeros(1), rows])[:, None]
+    assert fit_position_grid(given, (2, 8), learned=(2, 8)) is given
+    fitted = fit_position_grid(given, (4, 4), learned=(2, 8))[1:].view(4, 4)
+    assert_close(fitted, fitted[:, :1].expand(4, 4))
+    assert (fitted[1:, 0] > fitted[:-1, 0]).all()

@@ -118,3 +118,10 @@ def test_a_wrong_eos_id_is_accepted_if_every_token_sees_all_words(tmp_path):
     spec = CLIPSpec(write_added_token(tmp_path, '<lesion>', **end))
     one, other = embed_texts(spec, ['a polyp', 'a cyst'])
     assert not torch.allclose(one, other, atol=1e-2)
+
+
+def test_a_prompt_longer_than_the_context_is_refused_and_not_cut():
+    """Of 32 tokens two are the start and the end token."""
+    assert embed_texts(SPEC, ['blur ' * 30]).shape == (1, 128)
+    with pytest.raises(ValueError, match="blur ' is longer than the 32 tokens"):
+        embed_texts(SPEC, ['blur ' * 31])

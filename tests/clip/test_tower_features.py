@@ -232,3 +232,19 @@ def test_gradient_checkpointing_keeps_less_than_a_third_of_the_activations(
             vit_features(tower, images['mcdrl-tiny-vit'][:1], (), 'vanilla', with_cp)
         kept.append(count)
     assert kept[1] < kept[0] / 3
+
+
+@pytest.mark.parametrize('sides', [(32, 128), (128, 32), (32, 64)])
+@torch.no_grad()
+def test_a_tower_of_images_that_are_not_square_gives_the_embedding_of_open_clip(sides):
+    """Its 2 x 8 positions are as many as those of a square grid."""
+    from open_clip.transformer import VisionTransformer
+
+    torch.manual_seed(0)
+    tower = VisionTransformer(sides, 16, 32, 2, 2, 2, output_dim=8).eval()
+    x = torch.randn(2, 3, *sides)
+    result = vit_features(tower, x, (), 'vanilla')
+    assert_close(result.image_embedding.flatten(1), tower(x))
+    # Four times the area.
+    larger = vit_features(tower, x.repeat(1, 1, 2, 2), (), 'vanilla').dense_features
+    assert larger.shape[2:] == (sides[0] // 8, sides[1] // 8)

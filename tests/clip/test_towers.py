@@ -300,3 +300,24 @@ def test_the_text_tower_of_coca_returns_only_its_embedding(tmp_path):
     with torch.no_grad():
         embedding, _ = stock(tokens)
         assert_close(tower(tokens), embedding)
+
+
+def test_positions_of_a_square_grid_are_interpolated_to_one_that_is_not(tmp_path):
+    """Weights trained at 64 x 64 are loaded into a tower of 32 x 128."""
+    from mcdrl_mmseg.clip.positions import fit_position_grid
+
+    vision = dict(image_size=64, patch_size=16, width=64, layers=1, head_width=32)
+    text = dict(context_length=8, vocab_size=49408, width=32, heads=2, layers=1)
+    config = dict(embed_dim=16, vision_cfg=vision, text_cfg=text)
+    path = tmp_path / 'open_clip_config.json'
+    path.write_text(json.dumps(config))
+    spec = CLIPSpec(f'local-dir:{tmp_path}')
+    square = build_image_tower(spec)
+    state = {f'visual.{key}': value for key, value in square.state_dict().items()}
+    save_file(state, tmp_path / 'open_clip_model.safetensors')
+    vision['image_size'] = [32, 192]
+    path.write_text(json.dumps(config))
+    tower = build_image_tower(spec)
+    load_tower_weights(tower, spec, 'visual.')
+    expected = fit_position_grid(square.positional_embedding, (2, 12))
+    assert_close(tower.positional_embedding, expected)

@@ -4,11 +4,15 @@ import json
 
 import pytest
 import torch
+from local_clips import write_tokenizer
+from torch.nn import functional as F
 from torch.testing import assert_close
 
-from mcdrl_mmseg.clip import CLIPSpec
+from mcdrl_mmseg.clip import CLIPSpec, embed_texts
 from mcdrl_mmseg.clip.model_config import get_model_config
+from mcdrl_mmseg.clip.model_source import ModelSourceError
 from mcdrl_mmseg.clip.normalisation import normalisation_of
+from mcdrl_mmseg.clip.text import tokenize
 from mcdrl_mmseg.clip.towers import (
     build_image_tower,
     build_text_tower,
@@ -101,3 +105,55 @@ def test_a_weights_file_without_its_folder_is_converted_too(published, tmp_path)
     load_tower_weights(tower, spec, 'visual.')
     expected = model.visual_projection.weight.T
     assert_close(tower.proj.data, expected.data)
+
+
+@torch.no_grad()
+def test_prompts_are_read_at_the_end_token_of_the_models_own_tokenizer(tmp_path):
+    """Its end token, 3, is below all words: the highest id is a word of the prompt."""
+    transformers = pytest.importorskip(
+        'transformers', reason='the extra [hf] is not installed'
+    )
+    write_tokenizer(tmp_path)
+    shared = dict(num_hidden_layers=2, num_attention_heads=2, intermediate_size=48)
+    config = transformers.CLIPConfig(
+        vision_config=dict(hidden_size=32, image_size=64, patch_size=16, **shared),
+        text_config=dict(
+            hidden_size=24,
+            max_position_embeddings=12,
+            vocab_size=16,
+            bos_token_id=2,
+            eos_token_id=3,
+            pad_token_id=0,
+            **shared,
+        ),
+        projection_dim=20,
+    )
+    torch.manual_seed(0)
+    model = transformers.CLIPModel(config).eval()
+    for parameter in model.parameters():
+        parameter.add_(0.3 * torch.randn_like(parameter))
+    model.save_pretrained(tmp_path)
+    spec, texts = CLIPSpec(f'local-dir:{tmp_path}'), ['blur polyp a', 'blur polyp of']
+    tokens = tokenize(spec, texts)
+    assert (tokens.argmax(dim=1) == 1).all()  # blur
+    pooled = model.text_model(input_ids=tokens).pooler_output
+    expected = F.normalize(model.text_projection(pooled), dim=-1)
+    assert_close(embed_texts(spec, texts), expected, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ('config', 'message'),
+    [
+        (dict(vision_config=dict(hidden_act='gelu_new')), 'vision_config.hidden_act'),
+        (dict(text_config=dict(layer_norm_eps=1e-6)), 'text_config.layer_norm_eps'),
+        (
+            dict(vision_config=dict(hidden_act='gelu')),
+            "text_config.hidden_act='quick_gelu' is not supported.*Expected 'gelu'",
+        ),
+    ],
+)
+def test_a_model_that_the_towers_cannot_compute_is_refused(tmp_path, config, message):
+    path = tmp_path / 'config.json'
+    path.write_text(json.dumps(dict(model_type='clip', **config)))
+    with pytest.raises(ModelSourceError, match=f'{path}: {message}'):
+        get_model_config(f'local-dir:{tmp_path}')
