@@ -23,6 +23,7 @@ from mcdrl_common.written_files import (
     output_errors,
 )
 from mcdrl_mmseg.visualization.explanation_figure import explanation_figure
+from mcdrl_mmseg.visualization.explanation_sections import lesion_dice
 
 from .explanation import Explanation, explain
 from .image_pipeline import ImageError
@@ -136,12 +137,14 @@ def _explain_file(
     mask = None if truth is None else _read_truth(truth, file, image, model)
     explanation = explain(model, image)
     page, document = _targets(out, file)
-    lesion = None if mask is None else mask.lesion
+    lesion, ignored = (None, None) if mask is None else (mask.lesion, mask.ignored)
     # Matplotlib reads text between dollar signs as a formula.
     title = printable(file.path.name).replace('$', r'\$')
     if file.kind is Kind.VIDEO:
         title += ', first frame'
-    figure = explanation_figure(explanation, lesion, known, title=title)
+    figure = explanation_figure(
+        explanation, lesion, known, title=title, ignored=ignored
+    )
     written = WrittenFiles(out)
     with output_errors(page):
         with atomic_write(page) as temporary:
@@ -216,9 +219,8 @@ def _prediction(probability: np.ndarray, truth: TruthMask | None) -> dict:
         largest_probability=_rounded(probability.max()),
     )
     if truth is not None and truth.lesion.any():
-        found = predicted & ~truth.ignored
-        both = (found & truth.lesion).sum()
-        values['dice'] = _rounded(2 * both / (found.sum() + truth.lesion.sum()))
+        dice = lesion_dice(probability, truth.lesion, truth.ignored)
+        values['dice'] = _rounded(dice)
     return values
 
 
@@ -246,7 +248,12 @@ def _read_truth(
         ]
         if not found:
             raise ImageError(f'{file.path}: {truth} holds no mask with this name.')
-        path = found[0]
+        if len(found) > 1:
+            raise ImageError(
+                f'{file.path}: {found[0]} and {found[1]} both have its name. Name one '
+                'of them with --truth, or move one away.'
+            )
+        (path,) = found
     classes = (getattr(model, 'dataset_meta', None) or {}).get('classes', ())
     mask = read_truth_mask(path, max(2, len(classes)))
     if mask.lesion.shape != image.shape[:2]:

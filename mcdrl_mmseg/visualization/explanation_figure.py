@@ -29,6 +29,7 @@ def explanation_figure(
     truth: np.ndarray | None = None,
     true_confounders: Sequence[str] | None = None,
     title: str | None = None,
+    ignored: np.ndarray | None = None,
 ) -> Figure:
     """Draw an explanation.
 
@@ -43,6 +44,7 @@ def explanation_figure(
         true_confounders: Names of imaging conditions known to be in the image; they
             are marked.
         title: Title of the page, as the name of the image.
+        ignored: (H, W) bool, pixels that Dice leaves out.
 
     Returns:
         The figure, to be saved at 100 dots an inch or more.
@@ -62,7 +64,8 @@ def explanation_figure(
     figure.get_layout_engine().set(w_pad=0.04, h_pad=0.05, wspace=0.02, hspace=0.03)
     figure.suptitle(_headline(explanation, title), fontsize=TITLE_SIZE + 2)
     parts = figure.subfigures(len(heights), 1, height_ratios=heights)
-    sections = ExplanationSections(explanation, truth, tuple(true_confounders or ()))
+    names = tuple(true_confounders or ())
+    sections = ExplanationSections(explanation, truth, names, ignored)
     sections.draw_selection(parts[0])
     sections.draw_change(parts[1])
     sections.draw_weights(parts[2])

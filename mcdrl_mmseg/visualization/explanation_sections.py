@@ -46,6 +46,7 @@ class ExplanationSections:
         explanation: The explanation to draw.
         truth: (H, W) bool, the true lesion, or None.
         true_confounders: Imaging conditions known to be in the image.
+        ignored: (H, W) bool, pixels that Dice leaves out, or None.
     """
 
     def __init__(
@@ -53,10 +54,12 @@ class ExplanationSections:
         explanation: Explanation,
         truth: np.ndarray | None,
         true_confounders: tuple[str, ...],
+        ignored: np.ndarray | None = None,
     ) -> None:
         self.explanation = explanation
         self.truth = truth
         self.true_confounders = true_confounders
+        self.ignored = ignored
         self.background = pale_background(explanation.image)
 
     def draw_selection(self, section: SubFigure) -> None:
@@ -269,9 +272,7 @@ class ExplanationSections:
     def _dice_text(self, probability: np.ndarray) -> str:
         if self.truth is None or not self.truth.any():
             return ''
-        predicted = probability > _THRESHOLD
-        both = np.logical_and(predicted, self.truth).sum()
-        dice = 2 * both / (predicted.sum() + self.truth.sum())
+        dice = lesion_dice(probability, self.truth, self.ignored)
         return f', Dice {100 * dice:.1f} %'
 
 
@@ -285,6 +286,22 @@ def is_uniform(weights: np.ndarray) -> bool:
         Whether each weight is within 5 % of 1 / M.
     """
     return bool(np.nanmax(np.abs(len(weights) * weights - 1)) < _UNIFORM)
+
+
+def lesion_dice(
+    probability: np.ndarray, truth: np.ndarray, ignored: np.ndarray | None = None
+) -> float:
+    """Dice of the predicted lesion.
+
+    Args:
+        probability: (H, W), lesion probability.
+        truth: (H, W) bool, the true lesion, which is not empty.
+        ignored: (H, W) bool, pixels that are left out; none of them is true lesion.
+    """
+    predicted = probability > _THRESHOLD
+    if ignored is not None:
+        predicted &= ~ignored
+    return float(2 * (predicted & truth).sum() / (predicted.sum() + truth.sum()))
 
 
 def lesion_share(probability: np.ndarray) -> float:

@@ -42,7 +42,7 @@ def explained(monkeypatch, explanation):
     """Masks passed to the drawing; nothing is really explained or drawn."""
     drawn = []
 
-    def draw(explanation, truth, true_confounders, title):
+    def draw(explanation, truth, true_confounders, title, ignored):
         drawn.append(truth)
         return Figure(figsize=(1, 1))
 
@@ -149,6 +149,21 @@ def test_the_truth_is_read_as_training_reads_it(images, explained):
     assert record['predictions']['gate_1']['dice'] == 1.0
 
 
+def test_the_page_gets_the_pixels_that_dice_leaves_out(images, explained, monkeypatch):
+    mask = np.zeros((4, 5), np.uint8)
+    mask[0] = (1, 1, 255, 255, 0)
+    cv2.imwrite(str(images / 'mask.png'), mask)
+    passed = {}
+
+    def draw(*args, **options):
+        passed.update(options)
+        return Figure(figsize=(1, 1))
+
+    monkeypatch.setattr(module, 'explanation_figure', draw)
+    explain_files(None, [str(images / 'a.png')], images / 'out', images / 'mask.png')
+    np.testing.assert_array_equal(passed['ignored'], mask == 255)
+
+
 def test_one_mask_for_several_images_is_refused(images, explained):
     names = [str(images / 'a.png'), str(images / 'b.png')]
     with pytest.raises(ValueError, match='one mask'):
@@ -222,7 +237,7 @@ def test_the_title_of_the_page_of_a_video_names_the_first_frame(
     monkeypatch.setattr(
         module,
         'explanation_figure',
-        lambda *_, title: titles.append(title) or Figure(figsize=(1, 1)),
+        lambda *_, title, ignored: titles.append(title) or Figure(figsize=(1, 1)),
     )
     names = [path, str(tmp_path / 'a.png')]
     assert not explain_files(None, names, tmp_path / 'out').problems
@@ -259,6 +274,19 @@ def test_the_truth_is_the_mask_with_exactly_the_name_of_the_image(images, explai
     summary = explain_files(None, [str(images / 'a.png')], images / 'out', masks)
     assert not summary.problems
     np.testing.assert_array_equal(explained[0], mask > 0)
+
+
+def test_two_masks_with_the_name_of_the_image_are_refused(images, explained):
+    """As where the folder holds the images too."""
+    (images / 'masks').mkdir()
+    for ending in ('png', 'bmp'):
+        path = images / f'masks/a.{ending}'
+        cv2.imwrite(str(path), np.zeros((4, 5), np.uint8))
+    name = str(images / 'a.png')
+    summary = explain_files(None, [name], images / 'out', images / 'masks')
+    assert 'a.bmp and' in summary.problems[name]
+    assert 'both have its name' in summary.problems[name]
+    assert not explained
 
 
 def test_two_images_with_the_name_of_one_mask_are_refused(images, explained):

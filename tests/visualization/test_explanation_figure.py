@@ -95,6 +95,22 @@ def test_page_shows_the_truth_and_the_dice_at_both_gates(new_explanation):
     assert 'truth' in page
 
 
+def test_dice_on_the_page_leaves_out_ignored_pixels(new_explanation):
+    truth, ignored = np.zeros((2, 60, 80), bool)
+    truth[:20, :20] = True
+    half_of_the_rest = np.zeros((60, 80), bool)
+    half_of_the_rest[20:, :20] = True
+    explanation = new_explanation()
+    before = explanation.lesion_probability['gate_1']
+    explanation.lesion_probability['gate_1'] = np.where(half_of_the_rest, 0.9, before)
+    ignored[20:] = True
+    figure = explanation_figure(explanation, truth, ignored=ignored)
+    # 800 of the 1200 predicted pixels are ignored; the others are the lesion.
+    assert 'gate 1), Dice 100.0 %' in '\n'.join(words(figure))
+    figure = explanation_figure(explanation, truth)
+    assert 'gate 1), Dice 50.0 %' in '\n'.join(words(figure))
+
+
 def test_conditions_known_to_be_present_are_marked(new_explanation):
     figure = explanation_figure(new_explanation(), true_confounders=['blur'])
     page = words(figure)

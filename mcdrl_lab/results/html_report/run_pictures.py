@@ -251,6 +251,7 @@ class RunModel:
             is_lesion(truth),
             true_confounders(path),
             title=path.name,
+            ignored=truth == IGNORED,
         )
 
     @torch.no_grad()
