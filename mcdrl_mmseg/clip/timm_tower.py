@@ -250,7 +250,9 @@ def _set_recomputation(tower: nn.Module, with_cp: bool) -> None:
 def _fit_to_patches(tower: nn.Module, images: Tensor) -> Tensor:
     patch = tower.trunk.patch_embed.feat_ratio()
     height, width = images.shape[-2:]
-    if (height, width) == tuple(tower.image_size):
+    native = tuple(tower.image_size)
+    # Compared only where it matters: a graph of variable size would refuse this size.
+    if any(side % patch for side in native) and (height, width) == native:
         return images[..., : height - height % patch, : width - width % patch]
     return pad_to_multiple(images, (patch, patch))
 

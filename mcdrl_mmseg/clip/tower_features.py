@@ -46,7 +46,10 @@ def to_map(tokens: Tensor, grid: tuple[int, int]) -> Tensor:
 def pad_to_multiple(images: Tensor, multiple: tuple[int, int]) -> Tensor:
     """Pad height and width with zeros, at the bottom and right, to given multiples."""
     down, right = (-side % of for side, of in zip(images.shape[-2:], multiple))
-    return F.pad(images, (0, right, 0, down)) if down or right else images
+    # An exported graph of variable size, if it asked, would refuse the other sizes.
+    variable = any(isinstance(length, torch.SymInt) for length in (down, right))
+    padded = variable or down or right
+    return F.pad(images, (0, right, 0, down)) if padded else images
 
 
 def vit_features(

@@ -212,6 +212,41 @@ def test_a_native_size_that_the_patch_does_not_divide_is_cropped_like_open_clip(
         assert_close(embedding, theirs(inputs), rtol=0, atol=1e-5)
 
 
+@pytest.mark.parametrize(
+    ('name', 'multiple'),
+    [('vit_tiny_patch16_224', 16), ('vit_small_patch14_reg4_dinov2', 8)],
+)
+def test_a_graph_of_variable_size_takes_the_towers_own_size(name, multiple):
+    """A comparison with the own size would make the graph refuse it.
+
+    So would a question whether sides of 48 x 96 must be padded to patches of 14, as at
+    56 x 56 they need not be.
+    """
+    from torch.export import Dim, export
+
+    side = 4 * int(name.partition('patch')[2][:2])
+    config = dict(timm_model_name=name, timm_pool='', image_size=side)
+    tower = build_timm_tower(DIMS, config).eval()
+    tower.trunk.blocks = tower.trunk.blocks[:2]
+    shake(tower)
+
+    class Embedding(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.tower = tower
+
+        def forward(self, inputs):
+            return timm_features(self.tower, inputs, (), 'vanilla').image_embedding
+
+    sides = {2: multiple * Dim('rows', min=2), 3: multiple * Dim('columns', min=2)}
+    whole = Embedding()
+    with torch.no_grad():
+        graph = export(whole, (images(48, 96),), dynamic_shapes=[sides]).module()
+        for size in ((side, side), (side, 32), (32, 2 * side)):
+            inputs = images(*size)
+            assert_close(graph(inputs), whole(inputs), rtol=0, atol=1e-5)
+
+
 def test_gradients_are_the_same_with_gradient_checkpointing(pair):
     _, ours, _ = pair
     gradients = []
