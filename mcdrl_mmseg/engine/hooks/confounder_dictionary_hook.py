@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,11 @@ from mcdrl_mmseg.models import (
 
 if TYPE_CHECKING:
     from mcdrl_mmseg.clip import CLIPSpec
+
+
+# Distance of embeddings that differ by rounding alone; those of other words are further
+# apart by orders of magnitude.
+_SAME = 1e-5
 
 
 @HOOKS.register_module()
@@ -73,7 +79,8 @@ class ConfounderDictionaryHook(Hook):
         Raises:
             DictionaryError: Resuming with other prompts or another text tower, no
                 CLIP tower in the model, a lesion class without prompt, prompts
-                in another order than labels, or masks whose lesions are ignored.
+                in another order than labels or with the same embedding, or masks whose
+                lesions are ignored.
             CLIPWeightsError: The text tower's weights are not available.
         """
         self._other_words = None
@@ -225,9 +232,11 @@ class ConfounderDictionaryHook(Hook):
         path = cache_file(self.cache_dir, fingerprint)
         embeddings = read_embeddings(path, fingerprint)
         if embeddings is not None:
+            _check_distinct(dictionary.texts, embeddings, spec)
             runner.logger.info(f'Text embeddings read from {path}.')
             return embeddings
         embeddings = embed_texts(spec, dictionary.texts)
+        _check_distinct(dictionary.texts, embeddings, spec)
         try:
             write_embeddings(path, fingerprint, embeddings)
         except OSError as error:
@@ -236,6 +245,33 @@ class ConfounderDictionaryHook(Hook):
                 'training goes on, and the next start computes them again.'
             )
         return embeddings
+
+
+def _check_distinct(texts: Sequence[str], embeddings: Tensor, spec: CLIPSpec) -> None:
+    """Refuse different texts with one embedding: a tokenizer does not know their words.
+
+    Args:
+        texts: n texts.
+        embeddings: (n, d), unit vectors.
+        spec: The CLIP that embedded them.
+
+    Raises:
+        DictionaryError: The message names two such texts.
+    """
+    # Without the matrix product, whose rounding is larger than the distances.
+    gaps = torch.cdist(
+        embeddings, embeddings, compute_mode='donot_use_mm_for_euclid_dist'
+    )
+    words = [' '.join(text.lower().split()) for text in texts]
+    for one, other in (gaps < _SAME).triu(diagonal=1).nonzero().tolist():
+        if words[one] != words[other]:
+            raise DictionaryError(
+                f'The prompts {texts[one]!r} and {texts[other]!r} have the same '
+                f'embedding: the tokenizer of model_name={spec.model_name!r} does not '
+                'know the words in which they differ, for example because they are in '
+                'another language. Write them in words that it knows, in English if in '
+                'doubt, or take another CLIP.'
+            )
 
 
 def _forget_scores(runner: Runner, dictionary: ConfounderDictionary) -> None:

@@ -618,3 +618,31 @@ def test_a_checkpoint_without_the_full_order_of_entries_leaves_the_order_unchang
     hook.after_load_checkpoint(runner, dict(meta=meta))
     names = runner.model.dictionary.prompts.confounder_names
     assert names == ('glare', 'dark', 'blur')
+
+
+@pytest.mark.parametrize('cached', [False, True])
+def test_prompts_that_the_tokenizer_does_not_tell_apart_are_refused(
+    hook, make_runner, prompts, monkeypatch, cached
+):
+    """To the sentence encoder each letter of both words is the unknown word."""
+    from mcdrl_mmseg.clip.embedding_cache import cache_file, write_embeddings
+    from mcdrl_mmseg.clip.word_pieces import published_pieces
+
+    encode = published_pieces().encode
+    assert encode('息肉') == encode('溃疡')
+    words = {**prompts, 'classes': ['息肉', '溃疡']}
+    runner = make_runner(prompts=words)
+    dictionary = runner.model.dictionary
+    rows = torch.nn.functional.normalize(torch.randn(TEXTS, 128), dim=1)
+    rows[1] = rows[0] + 1e-8  # the second class
+    monkeypatch.setattr('mcdrl_mmseg.clip.text.embed_texts', lambda *_: rows)
+    if cached:
+        identity = CLIPSpec('mcdrl-tiny-rn').identity()
+        fingerprint = dictionary.expected_fingerprint(identity)
+        write_embeddings(cache_file(hook.cache_dir, fingerprint), fingerprint, rows)
+    with pytest.raises(DictionaryError, match=r'息肉.*溃疡.* the same embedding'):
+        hook.before_train(runner)
+    assert not dictionary.is_built
+    rows[1] = -rows[0]
+    if not cached:
+        hook.before_train(runner)
