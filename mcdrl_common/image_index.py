@@ -156,7 +156,7 @@ class ImageIndex:
         if not rows:
             return self._without_rows(names)
         found, lost = _match(rows, images)
-        groups = _groups(found)
+        groups, uncertain = _groups(found)
         lacking = [image.name for image in images if image.name not in found]
         findings = self._rows_without_image(names[0], lost, lacking)
         cut = ''
@@ -179,10 +179,10 @@ class ImageIndex:
                     Finding('index rows that differ', f'{names[0]}: {image}', detail)
                 )
                 cut = cut or f'{image}: {detail}.'
-        ungrouped = [image for image in found if image not in groups]
-        if groups and ungrouped:
+        uncertain += [image for image in found if image not in groups]
+        if groups and uncertain:
             detail = (
-                f'{len(ungrouped)} of {len(images)} images, such as {ungrouped[:5]}'
+                f'{len(uncertain)} of {len(images)} images, such as {uncertain[:5]}'
             )
             findings.append(Finding('image of unknown patient', names[0], detail))
         last = {image: own[-1] for image, own in found.items()}
@@ -232,21 +232,30 @@ def _match(
     return found, lost
 
 
-def _groups(found: dict[str, list[IndexRow]]) -> dict[str, str]:
-    """Image -> patient, or sequence.
+def _groups(found: dict[str, list[IndexRow]]) -> tuple[dict[str, str], list[str]]:
+    """Image -> patient, or sequence; and the images whose sequence two patients share.
 
     For a site with a single patient the sequences count; otherwise it could not be
-    split.
+    split. Where only some rows of a sequence name the patient, all of its images belong
+    to this patient: else the sequence could be divided.
     """
     rows = [row for own in found.values() for row in own]
     patients = {row.patient for row in rows} - {''}
-    groups = {}
+    patients_of: dict[str, set[str]] = {}
+    for row in rows:
+        if row.sequence and row.patient:
+            patients_of.setdefault(row.sequence, set()).add(row.patient)
+    groups, uncertain = {}, []
     for image, own in found.items():
         row = own[-1]
         is_single = row.sequence and len(patients) < 2
-        if group := row.sequence if is_single else row.patient or row.sequence:
+        known = {row.patient} if row.patient else patients_of.get(row.sequence, set())
+        if len(known) > 1:
+            uncertain.append(image)
+        patient = next(iter(known)) if len(known) == 1 else ''
+        if group := row.sequence if is_single else patient or row.sequence:
             groups[image] = group
-    return groups
+    return groups, uncertain
 
 
 def _file_name(path: str) -> str:

@@ -13,7 +13,9 @@ def split_mask(groups: Sequence[str], val_fraction: float) -> list[bool]:
     Neighbouring frames of a video look alike, so with a random split validation images
     would be near copies of training images. Instead, the last groups of the site become
     the validation part, until it holds ``val_fraction`` of the images. A group is never
-    divided.
+    divided. A last group of more than twice this share is left for training, where an
+    earlier one fits better: else a site of one large patient and some small ones would
+    be validated on nearly all of its images.
 
     Args:
         groups: Group of each image (patient or sequence, else the image's own name),
@@ -38,9 +40,14 @@ def split_mask(groups: Sequence[str], val_fraction: float) -> list[bool]:
         sizes[group] += 1
     chosen: set[str] = set()
     held = 0
-    for group in reversed(order[1:]):
-        if chosen and held + sizes[group] / 2 > wanted:
+    for group in reversed(order):
+        if len(chosen) == len(order) - 1:
             break
-        chosen.add(group)
-        held += sizes[group]
+        if held + sizes[group] / 2 <= wanted:
+            chosen.add(group)
+            held += sizes[group]
+        elif chosen:
+            break
+    # Every group is too large: take the smallest, the last of equal ones.
+    chosen = chosen or {min(reversed(order), key=sizes.__getitem__)}
     return [group in chosen for group in groups]

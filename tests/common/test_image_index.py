@@ -88,6 +88,25 @@ def test_images_without_a_patient_beside_others_with_one_are_reported():
     assert kinds(indexed) == ['image of unknown patient']
 
 
+def test_a_sequence_is_not_divided_if_only_some_of_its_rows_name_the_patient():
+    rows = [('S1', 'p'), ('S1', ''), ('S2', 'q'), ('S3', '')]
+    indexed = index(
+        [('a', image.name, *row) for image, row in zip(IMAGES, rows)]
+    ).images_of(['a'], IMAGES)
+    assert list(indexed.groups.values()) == ['p', 'p', 'q', 'S3']
+    assert not indexed.findings
+
+
+def test_images_of_a_sequence_that_two_patients_share_are_reported():
+    """The third image could show either patient."""
+    rows = [('1', 'p'), ('1', 'q'), ('1', '')]
+    indexed = index(
+        [('a', image.name, *row) for image, row in zip(IMAGES, rows)]
+    ).images_of(['a'], IMAGES[:3])
+    assert list(indexed.groups.values()) == ['p', 'q', '1']
+    assert kinds(indexed) == ['image of unknown patient']
+
+
 @pytest.mark.reliability('silent', 'an index in UTF-16, with semicolons or tabs')
 @pytest.mark.parametrize('encoding', ['utf-8', 'utf-8-sig', 'utf-16'])
 @pytest.mark.parametrize('delimiter', [',', ';', '\t'])

@@ -19,12 +19,28 @@ def validation(groups: str, fraction: float) -> str:
         ('aaabbbcc', 0.45, 'aaaBBBCC'),
         ('aaabbbcc', 0.6, 'aaaBBBCC'),
         ('aaaaaaab', 0.5, 'aaaaaaaB'),
-        ('abbbbbbb', 0.1, 'aBBBBBBB'),
         ('ab', 0.9, 'aB'),
         ('ab', 0.01, 'aB'),
     ],
 )
 def test_the_last_groups_are_kept_for_validation(groups, fraction, expected):
+    assert validation(groups, fraction) == expected
+
+
+@pytest.mark.parametrize(
+    ('groups', 'fraction', 'expected'),
+    [
+        # The last group would leave one image to train on: 7 of 8 instead of 0.8.
+        ('abbbbbbb', 0.1, 'Abbbbbbb'),
+        ('aabcccccccc', 0.2, 'AABcccccccc'),
+        # Each group is too large: the smallest, the last of equal ones.
+        ('aaabbccccc', 0.05, 'aaaBBccccc'),
+        ('aabb', 0.1, 'aaBB'),
+    ],
+)
+def test_a_last_group_far_larger_than_the_wanted_share_is_for_training(
+    groups, fraction, expected
+):
     assert validation(groups, fraction) == expected
 
 
