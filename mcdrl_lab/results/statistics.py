@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -19,6 +20,8 @@ MIN_SITES = 3
 RESAMPLES = 10_000
 # Larger sets of bootstrap weights are not cached: 32 MB each, sixteen entries.
 _KEPT = 2**25
+# Standard deviations up to this are rounding.
+_NO_SPREAD = 1e-9
 # Resamples per block; their weights fit into the processor's cache.
 _AT_A_TIME = 500
 
@@ -34,6 +37,9 @@ class Interval:
 
     low: float
     high: float
+
+
+_NO_INTERVAL = Interval(math.nan, math.nan)
 
 
 def mean_and_stderr(values: Sequence[float]) -> tuple[float, float]:
@@ -150,12 +156,15 @@ def new_sites_interval(
         seed: Seed of the resampling.
 
     Returns:
-        The 95 % interval, or None for fewer than ``MIN_SITES`` sites.
+        The 95 % interval, or None for fewer than ``MIN_SITES`` sites; NaN ends if the
+        effect is the same at all sites, see :func:`these_sites_interval`.
     """
     effects = site_effects(pairs).to_numpy()
     count = len(effects)
     if count < MIN_SITES:
         return None
+    if not effects.std() > _NO_SPREAD:
+        return _NO_INTERVAL
     rng = np.random.default_rng(seed)
     samples = effects[rng.integers(count, size=(resamples, count))].mean(axis=1)
     factor = np.sqrt(count / (count - 1)) * _t_over_z(count - 1)
@@ -286,7 +295,9 @@ def these_sites_interval(
 
     Returns:
         The 95 % interval of the mean over sites; NaN ends if every site has only one
-        seed and one sequence.
+        seed and one sequence, or if nothing varies within the sites, as where all
+        lesions were found. Resampling equal values would give an interval without
+        width, although other images could differ.
     """
     tables = [_sums_and_counts(site, column) for _, site in pairs.groupby('held_out')]
     sizes = tuple(size for sums, _ in tables for size in sums.shape)
@@ -298,10 +309,9 @@ def these_sites_interval(
     ]
     variances = np.array([v for site in sites for v in site.variances])
     degrees = np.array([d for site in sites for d in site.degrees])
-    if not degrees.size:
-        return Interval(float('nan'), float('nan'))
-    spread = (variances**2 / degrees).sum()
-    joint = variances.sum() ** 2 / spread if spread else degrees.sum()
+    if not np.sqrt(variances.sum()) > _NO_SPREAD:
+        return _NO_INTERVAL
+    joint = variances.sum() ** 2 / (variances**2 / degrees).sum()
     samples = np.mean([site.samples for site in sites], axis=0)
     center = float(np.mean([site.mean for site in sites]))
     return Interval(*_stretched(samples, center, _t_over_z(joint)))
@@ -320,7 +330,7 @@ def new_draws_interval(differences: Sequence[float]) -> Interval:
         The 95 % interval; NaN ends for fewer than two draws.
     """
     if len(differences) < 2:
-        return Interval(float('nan'), float('nan'))
+        return _NO_INTERVAL
     from scipy import stats  # late: slow to import
 
     ends = stats.ttest_1samp(differences, 0.0).confidence_interval(0.95)

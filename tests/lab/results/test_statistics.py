@@ -81,11 +81,11 @@ def test_an_image_recorded_twice_is_an_error(make_record, make_image):
 
 
 def test_sites_weigh_the_same_whatever_their_size():
-    rows = [('s1', 0, None, f'i{n}', 10.0) for n in range(9)]
+    rows = [('s1', 0, None, f'i{n}', 6.0 + n) for n in range(9)]
     pairs = pairs_of([*rows, ('s2', 0, None, 'i', -10.0)])
     assert site_effects(pairs).to_dict() == {'s1': 10.0, 's2': -10.0}
     interval = these_sites_interval(pairs)
-    assert (interval.low, interval.high) == (0.0, 0.0)
+    assert -2 < interval.low < 0 < interval.high < 2
 
 
 def test_wilcoxon_p_values_match_hand_worked_values():
@@ -222,6 +222,25 @@ def test_shared_resampling_weights_give_the_same_intervals_as_new_ones(
         statistics._kept_weights.cache_clear()
         assert interval == these_sites_interval(table, 500, seed)
     assert len(set(found)) == len(found)
+
+
+@pytest.mark.parametrize('seeds', [1, 3])
+def test_values_without_any_variation_have_no_interval_at_these_sites(seeds):
+    """Three of three lesions found do not show that all lesions will be found."""
+    rows = [
+        (site, seed, None, f'i{n}', value)
+        for site, value in (('s1', 100.0), ('s2', 0.0))
+        for seed in range(seeds)
+        for n in range(3)
+    ]
+    interval = these_sites_interval(pairs_of(rows), resamples=50)
+    assert math.isnan(interval.low) and math.isnan(interval.high)
+
+
+def test_equal_effects_of_all_sites_have_no_interval_for_new_sites():
+    rows = [(f's{n}', 0, None, 'i', 0.0) for n in range(4)]
+    interval = new_sites_interval(pairs_of(rows), resamples=50)
+    assert interval is not None and math.isnan(interval.low)
 
 
 def simulated(rng, sites, seeds, sequences, frames=2, site_effects=None):
