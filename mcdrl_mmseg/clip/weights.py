@@ -18,10 +18,6 @@ from .model_source import ModelSourceError, has_source, source_weights
 from .torchscript import is_torchscript, torchscript_state_dict
 from .transformers_format import convert_clip_model, is_transformers_clip
 
-# Enough to tell any two trainings apart, as every optimizer step changes every block.
-# Read in milliseconds even from a gigabyte.
-_DIGEST_BLOCKS = 64
-_DIGEST_BLOCK_BYTES = 64 * 1024
 _SHA256_MARK = '#sha256='
 _SHA256 = re.compile('[0-9a-f]{64}')
 _CHUNK_BYTES = 1 << 20
@@ -155,14 +151,11 @@ def _check_published(path: Path) -> None:
 
 
 def _check_sha256(path: Path, expected: str, source: str) -> None:
-    digest = hashlib.sha256()
-    with path.open('rb') as file:
-        while chunk := file.read(_CHUNK_BYTES):
-            digest.update(chunk)
-    if digest.hexdigest() != expected:
+    found = weights_digest(path)
+    if found != expected:
         raise CLIPWeightsError(
-            f'{path} has SHA-256 {digest.hexdigest()}, but {source} {expected}. It is '
-            'another file, or damaged: download it again.'
+            f'{path} has SHA-256 {found}, but {source} {expected}. It is another file, '
+            'or damaged: download it again.'
         )
 
 
@@ -270,13 +263,11 @@ def weights_digest(path: Path) -> str:
         path: The file.
 
     Returns:
-        SHA-256 over its size and 64 evenly spaced blocks of 64 KiB, as hex digits.
+        SHA-256 of all its bytes, as hex digits. A part would not do: fine-tuning often
+        changes few tensors.
     """
-    size = path.stat().st_size
-    digest = hashlib.sha256(str(size).encode())
-    step = max(size // _DIGEST_BLOCKS, _DIGEST_BLOCK_BYTES)
+    digest = hashlib.sha256()
     with path.open('rb') as file:
-        for start in range(0, size, step):
-            file.seek(start)
-            digest.update(file.read(_DIGEST_BLOCK_BYTES))
+        while chunk := file.read(_CHUNK_BYTES):
+            digest.update(chunk)
     return digest.hexdigest()
