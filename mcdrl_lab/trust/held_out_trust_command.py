@@ -17,6 +17,7 @@ from mcdrl_lab.shared_arguments import add_method
 if TYPE_CHECKING:
     from .held_out_trust import Coverage, Flags
 
+_LEVELS = (0.2, 0.3, 0.4)
 _CALIBRATION = ('ECE', 'ECE_border', 'Brier')
 
 
@@ -37,8 +38,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--levels',
         type=float,
         nargs='+',
-        default=[0.2, 0.3, 0.4],
-        help='largest shares of lesion area that may be missed (default: 0.2 0.3 0.4)',
+        help='largest shares of lesion area that may be missed (default: those of 0.2 '
+        '0.3 0.4 that so few sites can guarantee: none below 1 / number of sites)',
     )
     parser.add_argument(
         '--failure',
@@ -56,7 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 @errors_in_one_line(ValueError, FileNotFoundError)
 def run(args: argparse.Namespace) -> None:
     """Print coverage, flags and calibration."""
-    from mcdrl_lab.results.conformal import site_curves
+    from mcdrl_lab.results.conformal import held_out_risks, site_curves
     from mcdrl_lab.results.plan_records import load_records
 
     from .held_out_trust import coverage
@@ -64,7 +65,16 @@ def run(args: argparse.Namespace) -> None:
     if not 0 < args.failure <= 1:
         raise ProtocolError(f'--failure {args.failure} must lie in (0, 1].')
     found = site_curves(load_records(args.plan), args.method)
-    print(coverage_text(found.sites, [coverage(found, x) for x in args.levels]))
+    if len(found.sites) < 2:
+        raise ProtocolError(
+            f'{args.plan}: the only held-out site is {found.sites[0]}. Each measure is '
+            'chosen on the other held-out sites: run the plan with two or more.'
+        )
+    levels = args.levels or [x for x in _LEVELS if held_out_risks(found, x)]
+    if levels:
+        print(coverage_text(found.sites, [coverage(found, x) for x in levels]))
+    if not args.levels and len(levels) < len(_LEVELS):
+        print(_left_out(len(found.sites), levels))
     if args.data_root is not None:
         print(f'\n{_flags_text(args, found.method)}')
     if args.calibrate:
@@ -91,6 +101,16 @@ def coverage_text(sites: tuple[str, ...], levels: list[Coverage]) -> str:
         'Lesion area missed at each site, threshold chosen from the other sites '
         f'(threshold: missed)\n{table.to_string()}\n'
         f'sites within the level, of {len(sites)}: {within}'
+    )
+
+
+def _left_out(sites: int, levels: list[float]) -> str:
+    """Why default levels are missing from the table."""
+    left = ', '.join(f'{x:g}' for x in _LEVELS if x not in levels)
+    return (
+        f'levels of lesion area missed that were not tested: {left}. With one of '
+        f'{sites} sites held out, the smallest level that the others can guarantee is '
+        f'1/{sites}.' + ('' if levels else ' Use higher --levels.')
     )
 
 

@@ -148,13 +148,47 @@ def test_encoder_of_real_endoscopy_reads_image_files(tmp_path):
 
 
 @pytest.fixture
-def plan(tmp_path, make_record):
-    for n in range(4):
-        kept = {f's{n}': dict(missed=missed(0.0, 0.1, 1.0))}
-        append_record(
-            tmp_path / 'records.jsonl', make_record('a', f's{n}', 0, [0.5], sites=kept)
-        )
-    return tmp_path
+def plan_of(tmp_path, make_record):
+    """Writes the records of a plan of n sites."""
+
+    def write(sites):
+        for n in range(sites):
+            kept = {f's{n}': dict(missed=missed(0.0, 0.1, 1.0))}
+            record = make_record('a', f's{n}', 0, [0.5], sites=kept)
+            append_record(tmp_path / 'records.jsonl', record)
+        return tmp_path
+
+    return write
+
+
+@pytest.fixture
+def plan(plan_of):
+    return plan_of(4)
+
+
+@pytest.mark.parametrize(
+    ('sites', 'tested', 'left'),
+    [
+        (2, [], 'not tested: 0.2, 0.3, 0.4. With one of 2 sites held out, the smalles'),
+        (3, ['0.4'], 'not tested: 0.2, 0.3. With one of 3 sites held out, the smalles'),
+        (4, ['0.3', '0.4'], 'not tested: 0.2. With one of 4 sites held out, the small'),
+        (5, ['0.2', '0.3', '0.4'], None),
+    ],
+)
+def test_by_default_levels_are_tested_that_the_sites_can_guarantee(
+    plan_of, capsys, sites, tested, left
+):
+    # With one of n held out, the n - 1 others guarantee 1 / n and more.
+    assert main(['held-out-trust', str(plan_of(sites))]) == 0
+    shown = capsys.readouterr().out
+    assert [x for x in ('0.2', '0.3', '0.4') if f'{sites} at {x}' in shown] == tested
+    assert left in shown if left else 'not tested' not in shown
+    assert ('Use higher --levels.' in shown) is (sites == 2)
+
+
+def test_a_plan_of_one_site_has_no_other_sites_to_choose_on(plan_of, capsys):
+    assert main(['held-out-trust', str(plan_of(1))]) == 2
+    assert 'the only held-out site is s0' in capsys.readouterr().err
 
 
 def test_command_prints_coverage_and_names_what_is_missing(plan, capsys):
