@@ -9,6 +9,8 @@ from __future__ import annotations
 import argparse
 import re
 
+from .folder_argument import folder_name
+
 # A space within a value, but not next to a bracket, comma or quote.
 _INNER_SPACE = re.compile(r"""[^\s,()\[\]'"]\s+[^\s,()\[\]'"]""")
 _DICT = re.compile(r"""(?:^|[\[(,])\s*['"]?(?:\{.*:|dict\()""", re.DOTALL)
@@ -48,7 +50,9 @@ def test_parser() -> argparse.ArgumentParser:
     parser.add_argument('config', help='config file')
     parser.add_argument('checkpoint', help='checkpoint file')
     parser.add_argument(
-        '--out', help='folder to write the predicted label maps to, as PNG files'
+        '--out',
+        type=folder_name,
+        help='folder to write the predicted label maps to, as PNG files',
     )
     parser.add_argument(
         '--show', action='store_true', help='show the predictions in a window'

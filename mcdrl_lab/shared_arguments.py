@@ -10,8 +10,6 @@ from typing import Any
 from mcdrl_common.training_arguments import key_and_value
 
 CHECKPOINTS = ('.pth', '.pt')
-# Of files that commands write.
-_RESULTS = ('.md', '.csv', '.html', '.json', '.jsonl', '.png')
 
 
 class CfgOptions(argparse.Action):
@@ -47,16 +45,6 @@ def file_name(*endings: str) -> Callable[[str], Path]:
         return Path(text)
 
     return read
-
-
-def folder_name(text: str) -> Path:
-    """Type of an argument that names a folder to write: refuses names of results."""
-    if text.lower().endswith(_RESULTS):
-        raise argparse.ArgumentTypeError(
-            f'{text!r}: this command writes several files to a folder. Name one whose '
-            f'name does not end in {Path(text).suffix}.'
-        )
-    return Path(text)
 
 
 def add_cfg_options(parser: argparse.ArgumentParser, **changes: Any) -> None:

@@ -5,6 +5,7 @@ import sys
 from functools import partial
 
 import mcdrl_common.quiet_tools  # noqa: F401  (before what it silences)
+from mcdrl_common.folder_argument import folder_name
 
 
 def parse_args() -> argparse.Namespace:
@@ -19,7 +20,9 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         'image', nargs='+', help='images, folders, glob patterns or DICOM files'
     )
-    parser.add_argument('--out', required=True, help='folder for the results')
+    parser.add_argument(
+        '--out', type=folder_name, required=True, help='folder for the results'
+    )
     parser.add_argument(
         '--truth',
         help='mask of the image, or folder of masks with the names of the images. '

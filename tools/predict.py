@@ -4,6 +4,7 @@ import argparse
 import sys
 
 import mcdrl_common.quiet_tools  # noqa: F401  (before what it silences)
+from mcdrl_common.folder_argument import folder_name
 
 # The keys of mcdrl_mmseg.apis.outputs.plain_outputs.OUTPUTS, whose import takes long.
 OUTPUTS = ('masks', 'overlays', 'probabilities', 'coco', 'contours', 'flags')
@@ -23,7 +24,9 @@ def parse_args() -> argparse.Namespace:
         help='images, folders (searched recursively), glob patterns, videos or DICOM '
         'files',
     )
-    parser.add_argument('--out', required=True, help='folder for the results')
+    parser.add_argument(
+        '--out', type=folder_name, required=True, help='folder for the results'
+    )
     parser.add_argument(
         '--save',
         nargs='+',

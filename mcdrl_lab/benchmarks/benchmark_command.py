@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 
+from mcdrl_common.folder_argument import folder_name
 from mcdrl_lab.errors import ends_in_one_line
-from mcdrl_lab.shared_arguments import add_overwrite, folder_name
+from mcdrl_lab.shared_arguments import add_overwrite
 
 MODES = ('inference', 'train', 'data', 'start')
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from mcdrl_common.folder_argument import folder_name
 from mcdrl_lab.errors import ProtocolError, ends_in_one_line
-from mcdrl_lab.shared_arguments import folder_name
 
 _OF_A_CHECKOUT = ('configs', 'tools', 'mcdrl_mmseg', 'mcdrl_lab')
 

@@ -12,8 +12,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mcdrl_common.folder_argument import folder_name
 from mcdrl_lab.errors import EXIT_STOPPED, errors_in_one_line
-from mcdrl_lab.shared_arguments import folder_name
 
 if TYPE_CHECKING:
     from .converters.pair_and_write import Outcome

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from mcdrl_lab.shared_arguments import add_cfg_options, add_metrics, folder_name
+from mcdrl_common.folder_argument import folder_name
+from mcdrl_lab.shared_arguments import add_cfg_options, add_metrics
 
 from .launch import LAUNCHERS
 

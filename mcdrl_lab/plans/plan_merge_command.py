@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mcdrl_common.folder_argument import folder_name
 from mcdrl_lab.errors import ProtocolError, ends_in_one_line
-from mcdrl_lab.shared_arguments import add_metrics, folder_name
+from mcdrl_lab.shared_arguments import add_metrics
 
 if TYPE_CHECKING:
     from .records import RunRecord

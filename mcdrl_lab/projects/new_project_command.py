@@ -14,8 +14,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mcdrl_common.folder_argument import folder_name
 from mcdrl_lab.errors import ProtocolError, ends_in_one_line
-from mcdrl_lab.shared_arguments import folder_name
 
 from .tower_choices import MODALITIES, TOWERS, Tower
 

@@ -10,8 +10,9 @@ import argparse
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from mcdrl_common.folder_argument import folder_name
 from mcdrl_lab.errors import ends_in_one_line
-from mcdrl_lab.shared_arguments import add_records, folder_name
+from mcdrl_lab.shared_arguments import add_records
 
 from .image_metrics import IMAGE_METRICS
 

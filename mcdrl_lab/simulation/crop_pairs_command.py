@@ -9,6 +9,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from mcdrl_common.folder_argument import folder_name
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
@@ -16,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         'Example: python -m mcdrl_lab crop-pairs data/endoscopy_sites data/crop_pairs'
     )
     parser.add_argument('data', type=Path, help='folder of the real sites')
-    parser.add_argument('out', type=Path, help='folder for the new data set')
+    parser.add_argument('out', type=folder_name, help='folder for the new data set')
     parser.add_argument('--seed', type=int, default=0, help='random seed (default: 0)')
 
 

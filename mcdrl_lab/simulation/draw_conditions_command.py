@@ -10,6 +10,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from mcdrl_common.folder_argument import folder_name
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command line; the defaults are those of ``DrawnSites``."""
@@ -18,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         'data/drawn_c1_1.0 --held-out polypgen_c1 --correlation 1.0'
     )
     parser.add_argument('data', type=Path, help='folder of the real sites')
-    parser.add_argument('out', type=Path, help='folder for the new data set')
+    parser.add_argument('out', type=folder_name, help='folder for the new data set')
     parser.add_argument(
         '--held-out',
         required=True,

@@ -8,8 +8,8 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
+from mcdrl_common.folder_argument import folder_name
 from mcdrl_lab.errors import EXIT_STOPPED
 
 
@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         'out',
-        type=Path,
+        type=folder_name,
         help='folder for the sites; other sites in it are left unchanged',
     )
     parser.add_argument(
@@ -70,7 +70,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         '--pictures',
-        type=Path,
+        type=folder_name,
         metavar='FOLDER',
         help='also write contact sheets of confounders, lesions and sites to this '
         'folder',

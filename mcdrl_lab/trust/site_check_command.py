@@ -11,8 +11,9 @@ import argparse
 from functools import partial
 from pathlib import Path
 
+from mcdrl_common.folder_argument import folder_name
 from mcdrl_lab.errors import errors_in_one_line
-from mcdrl_lab.shared_arguments import add_device, add_overwrite, folder_name
+from mcdrl_lab.shared_arguments import add_device, add_overwrite
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

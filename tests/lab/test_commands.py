@@ -171,14 +171,18 @@ def test_an_output_name_with_the_ending_of_another_format_is_refused(
 @pytest.mark.parametrize(
     ('words', 'name'),
     [
-        ('compare RECORDS A B', 'x.md'),
-        ('benchmark CONFIG', 'x.JSON'),
-        ('site-check CHECKPOINT IMAGES', 'x.html'),
-        ('leave-one-site-out CONFIG', 'x.csv'),
-        ('ablation PLAN', 'x.csv'),
-        ('plan-merge PLAN PLAN', 'x.jsonl'),
-        ('new-project DATA', 'x.md'),
-        ('convert folder SOURCE', 'x.json'),
+        ('compare RECORDS A B --out', 'x.md'),
+        ('benchmark CONFIG --out', 'x.JSON'),
+        ('site-check CHECKPOINT IMAGES --out', 'x.html'),
+        ('leave-one-site-out CONFIG --out', 'x.csv'),
+        ('ablation PLAN --out', 'x.csv'),
+        ('plan-merge PLAN PLAN --out', 'x.jsonl'),
+        ('new-project DATA --out', 'x.md'),
+        ('convert folder SOURCE --out', 'x.json'),
+        ('simulate', 'x.zip'),
+        ('simulate OUT --pictures', 'x.png'),
+        ('crop-pairs DATA', 'x.zip'),
+        ('draw-conditions DATA --held-out SITE', 'x.md'),
     ],
 )
 def test_a_file_name_for_a_folder_of_results_is_refused(
@@ -186,11 +190,11 @@ def test_a_file_name_for_a_folder_of_results_is_refused(
 ):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit) as ended:
-        main([*words.split(), '--out', name])
+        main([*words.split(), name])
     assert ended.value.code == 2
     last = capsys.readouterr().err.splitlines()[-1]
     assert last.endswith(
-        f"argument --out: '{name}': this command writes several files to a folder. "
+        f": '{name}': this command writes several files to a folder. "
         f'Name one whose name does not end in {name[1:]}.'
     )
 
