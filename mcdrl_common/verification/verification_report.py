@@ -77,12 +77,15 @@ class Report:
     @property
     def summary(self) -> str:
         """One line on what was verified, and what was found."""
-        looked = 'read' if self.is_full else 'listed'
+        if self.is_full:
+            unread = f'{self.unread} images not opened, ' if self.unread else ''
+            looked = 'read', f'{self.files_read} files read, {unread}the others known'
+        else:
+            looked = 'listed', 'only names checked, no file read'
         return (
             f'{self.images} images and {self.masks} masks of {self.sites} sites '
-            f'{looked} in {self.seconds:.1f} s ({self.files_read} files read, the '
-            f'others known): {_count(self.problems, "problem")}, '
-            f'{_count(self.warnings, "warning")}.'
+            f'{looked[0]} in {self.seconds:.1f} s ({looked[1]}): '
+            f'{_count(self.problems, "problem")}, {_count(self.warnings, "warning")}.'
             + (f' Contents {self.contents[:16]}.' if self.contents else '')
         )
 

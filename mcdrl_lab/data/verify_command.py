@@ -110,8 +110,7 @@ def _listing(target: Path, cfg_options: dict | None) -> tuple[Listing, list[str]
         return list_folder(target), []
     if not target.is_file():
         raise VerificationError(
-            f'{target} is neither a folder nor a config that can be loaded: '
-            f'FileNotFoundError: config {str(target)!r} is not a file.'
+            f'{target} does not exist: expected a folder of sites or a config file.'
         )
     # Only a config needs MMSegmentation, whose classes it names.
     import mcdrl_mmseg  # noqa: F401  (registers the components)

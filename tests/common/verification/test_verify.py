@@ -385,6 +385,16 @@ def test_changed_facts_in_the_cache_are_read_again_from_the_files(
         assert report.files_read >= changed > 0
 
 
+def test_the_summary_tells_files_read_from_files_known_or_only_listed(sites, tmp_path):
+    listing, cache = list_folder(sites.root), tmp_path / 'cache'
+    fast = verify(listing, full=False, cache_dir=cache)
+    assert '(only names checked, no file read): 0 problems' in fast.summary
+    first, again = (verify(listing, cache_dir=cache, jobs=1) for _ in range(2))
+    files = first.images + first.masks
+    assert f'({files} files read, the others known)' in first.summary
+    assert '(0 files read, the others known)' in again.summary
+
+
 def test_swapping_two_masks_of_one_size_changes_the_contents_hash(sites, tmp_path):
     masks = sorted(sites.mask('south').parent.iterdir())
     Image.fromarray(np.roll(np.array(Image.open(masks[0])), 3)).save(masks[0])
@@ -418,6 +428,7 @@ def test_a_closed_split_is_compared_by_cached_facts_and_not_opened(sites, tmp_pa
     listing, cache = list_config(sites.config()), tmp_path / 'cache'
     report = verify(listing, cache_dir=cache, jobs=1, closed=['test'])
     assert (report.files_read, report.unread, report.findings) == (20, 5, [])
+    assert '(20 files read, 5 images not opened, the others known)' in report.summary
     verify(listing, cache_dir=cache, jobs=1)
     report = verify(listing, cache_dir=cache, jobs=1, closed=['test'])
     assert [one.kind for one in report.problems] == ['copy in two splits']

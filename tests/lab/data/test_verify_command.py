@@ -25,7 +25,10 @@ def test_the_exit_code_distinguishes_good_bad_and_unusable_data(
     assert verify(sites.root) == 1
     assert 'south/images/1.png' in capsys.readouterr().out
     assert verify(tmp_path / 'nowhere') == 2
-    assert 'neither a folder nor a config' in capsys.readouterr().err
+    assert capsys.readouterr().err == (
+        f'error: {tmp_path / "nowhere"} does not exist: expected a folder of sites or a '
+        'config file.\n'
+    )
     (tmp_path / 'bare').mkdir()
     assert verify(tmp_path / 'bare') == 2
     error = capsys.readouterr().err
