@@ -26,8 +26,8 @@ def test_the_exit_code_distinguishes_good_bad_and_unusable_data(
     assert 'south/images/1.png' in capsys.readouterr().out
     assert verify(tmp_path / 'nowhere') == 2
     assert capsys.readouterr().err == (
-        f'error: {tmp_path / "nowhere"} does not exist: expected a folder of sites or a '
-        'config file.\n'
+        f'error: {tmp_path / "nowhere"} does not exist: expected a folder of sites or '
+        'a config file.\n'
     )
     (tmp_path / 'bare').mkdir()
     assert verify(tmp_path / 'bare') == 2
