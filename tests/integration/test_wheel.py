@@ -12,6 +12,7 @@ import subprocess
 import sys
 import sysconfig
 import zipfile
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -101,21 +102,27 @@ def installed_versions(python: Path) -> dict[str, str]:
 
 
 @pytest.fixture(scope='module')
-def python(request, tmp_path_factory) -> Path:
-    """Interpreter of an environment with the wheel installed."""
-    named = os.environ.get('MCDRL_WHEEL_VENV')
-    if named:
-        return Path(named) / 'bin/python'
-    wheel = request.getfixturevalue('wheel')
+def borrowed(wheel, tmp_path_factory) -> tuple[Path, dict[str, str], dict[str, str]]:
+    """An environment with this one's packages, into which the wheel was installed.
+
+    Returns:
+        Its interpreter, and the versions before and after.
+    """
     folder = tmp_path_factory.mktemp('environment')
     python = borrowing_environment(folder)
     before = installed_versions(python)
     # All requirements of the wheel are checked, and none of them can be downloaded.
     pip('--python', python, 'install', '--no-index', wheel, cwd=folder)
-    after = installed_versions(python)
-    name, version = wheel.name.split('-')[:2]
-    assert after == {**before, name.replace('_', '-'): version}
-    return python
+    return python, before, installed_versions(python)
+
+
+@pytest.fixture(scope='module')
+def python(request) -> Path:
+    """Interpreter of an environment with the wheel installed."""
+    named = os.environ.get('MCDRL_WHEEL_VENV')
+    if named:
+        return Path(named) / 'bin/python'
+    return request.getfixturevalue('borrowed')[0]
 
 
 def package_folder(python: Path) -> Path:
@@ -147,8 +154,16 @@ def test_wheel_holds_every_config_tool_and_data_file(wheel, sources):
     assert not [name for name in held if name.startswith(('tests/', 'findings/'))]
 
 
-def test_installing_adds_our_package_and_changes_no_other(python, repo_root):
-    """The comparison is in the fixture, before anything else is installed."""
+def test_installing_adds_our_package_and_changes_no_other(borrowed, wheel):
+    """README: it touches no mmseg, mmcv, mmengine or mmpretrain that is there."""
+    _, before, after = borrowed
+    for module in ('mmseg', 'mmcv', 'mmengine', 'mmpretrain'):
+        assert set(packages_distributions()[module]) & before.keys(), module
+    name, version = wheel.name.split('-')[:2]
+    assert after == {**before, name.replace('_', '-'): version}
+
+
+def test_the_package_is_imported_from_the_environment(python, repo_root):
     assert repo_root / PACKAGE != package_folder(python)
     assert package_folder(python).parent.name == 'site-packages'
 
