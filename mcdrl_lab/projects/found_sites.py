@@ -47,7 +47,10 @@ def find_sites(root: Path, lesion_class: str | None = None) -> list[Site]:
             given nowhere.
     """
     if not root.is_dir():
-        raise ProtocolError(f'{root}: no such folder.')
+        raise ProtocolError(
+            f'{root} does not exist or is not a folder: expected the folder of the '
+            'hospitals.'
+        )
     places = _indexed(root)
     if places:
         read = {_top_folder(*item) for item in places.items()}
@@ -166,10 +169,10 @@ def _indexed(root: Path) -> dict[str, dict[str, str]]:
         for key, found in parts.items():
             if len(found) > 1:
                 raise ProtocolError(
-                    f'{root / INDEX_FILE}: the files of site {name!r} lie in several '
+                    f'{root / INDEX_FILE}: the files of site {name!r} are in several '
                     f'folders ({key}: {sorted(found)}); expected one folder of images '
-                    'and one of masks. python -m mcdrl_lab convert folder puts them '
-                    'together.'
+                    'and one of masks. Put them together with python -m mcdrl_lab '
+                    'convert folder.'
                 )
         place = {key: found.pop() for key, found in parts.items()}
         if all(path.startswith(f'{name}/') for path in place.values()):

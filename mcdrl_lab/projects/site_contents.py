@@ -53,8 +53,8 @@ def read_contents(root: Path, site: Site) -> SiteContent:
         train = SiteFolders(root, [site], 'train').samples()
     except SiteDataError as error:
         raise ProtocolError(
-            f'{error} If masks have other names than their images: python -m mcdrl_lab '
-            'convert folder --mask-suffix renames them.'
+            f'{error} If masks have other names than their images, rename them with '
+            'python -m mcdrl_lab convert folder --mask-suffix.'
         ) from None
     return SiteContent(
         len(samples), len(train), any(_lesions(_from_everywhere(samples)))
@@ -75,7 +75,7 @@ def _lesions(samples: Sequence[Mapping[str, Any]]) -> Iterator[bool]:
             _, present = sample['mask_format'].decode(read_mask_pixels(path), path)
         except (MaskError, FileProblem) as error:
             raise ProtocolError(
-                f'{error} python -m mcdrl_lab convert folder --mask-values converts '
-                'masks with other values.'
+                f'{error} Convert masks with other values with python -m mcdrl_lab '
+                'convert folder --mask-values.'
             ) from None
         yield bool(present)

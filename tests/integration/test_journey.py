@@ -232,7 +232,7 @@ def test_the_project_has_two_configs_a_plan_and_a_readme_with_all_commands(journ
         'MCDRL_HELD_OUT=none',
         'site-check',
     ]
-    assert 'endo-lite0 (pretrained on real endoscopy)' in journey.output['new-project']
+    assert 'endo-lite0, pretrained on real endoscopy' in journey.output['new-project']
 
 
 def test_the_intervention_begins_within_the_short_schedule(journey):

@@ -156,7 +156,7 @@ def test_image_and_mask_folders_without_a_counterpart_are_listed(put):
 
 
 def test_a_missing_folder_hospital_or_class_is_an_error(put, tmp_path):
-    with pytest.raises(ProtocolError, match='no such folder'):
+    with pytest.raises(ProtocolError, match='does not exist or is not a folder'):
         find_sites(tmp_path / 'gone')
     with pytest.raises(ProtocolError, match=r'holds no hospital.*convert folder'):
         find_sites(tmp_path)
