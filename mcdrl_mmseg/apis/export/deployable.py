@@ -56,6 +56,8 @@ class DeployableSegmentor(nn.Module):
                 'windows yourself.'
             )
         self.model = copy.deepcopy(model).cpu().float().eval().requires_grad_(False)
+        # timm's stem of EfficientNet is channels-last: torch.export.save would warn.
+        self.model.to(memory_format=torch.contiguous_format)
         merge_lora(self.model)
         # Only needed for losses.
         self.model.auxiliary_head = None

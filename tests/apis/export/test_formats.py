@@ -2,6 +2,7 @@ import errno
 import subprocess
 import sys
 import textwrap
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +48,19 @@ def test_torch_formats_agree_with_pytorch_at_every_batch_size(
     found = open_exported(exported(file_format)).run(pixels)
     assert found.shape == (batch, 2, 64, 96)
     assert np.abs(found - by_pytorch(resnet, pixels)).max() < TOLERANCE
+
+
+def test_weights_in_channels_last_memory_are_saved_without_a_warning(
+    new_model, new_pixels, tmp_path
+):
+    model = new_model('rn', backbone=dict(channels_last=True))
+    path = tmp_path / 'model.pt2'
+    with warnings.catch_warnings():
+        warnings.simplefilter('error', UserWarning)
+        export_model(model, path, 'torch-export', (64, 64))
+    pixels = new_pixels(1, 64, 64)
+    found = open_exported(path).run(pixels)
+    assert np.abs(found - by_pytorch(model, pixels)).max() < TOLERANCE
 
 
 def test_onnx_agrees_with_pytorch_on_real_images(exported, vit, data_root):
