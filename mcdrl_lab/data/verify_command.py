@@ -11,6 +11,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mcdrl_lab.errors import ConversionError
 from mcdrl_lab.shared_arguments import add_cfg_options
 
 if TYPE_CHECKING:
@@ -83,6 +84,8 @@ def run(args: argparse.Namespace) -> int:
 
     from .fixing import fix, summary
 
+    if args.show < 0:
+        raise ConversionError(f'--show {args.show}: expected 0 or more files.')
     cache = None if args.no_cache else default_cache_dir()
     listing, allowed = _listing(Path(args.target).expanduser(), args.cfg_options)
     allowed = [*allowed, *(args.allow or ())]

@@ -21,7 +21,13 @@ _JPEG_QUALITY = 95
 
 
 def generator_of(entry: Entry, seed: int) -> np.random.Generator:
-    """Random numbers that only depend on a seed and an image's site and name."""
+    """Random numbers that only depend on a seed and an image's site and name.
+
+    Raises:
+        ConversionError: The seed is negative, which NumPy refuses.
+    """
+    if seed < 0:
+        raise ConversionError(f'--seed {seed}: expected 0 or more.')
     name = f'{entry.site}/{entry.image.stem}'
     return np.random.default_rng([seed, zlib.crc32(name.encode())])
 

@@ -91,3 +91,9 @@ def test_fix_reports_the_corrected_copy_and_refuses_an_existing_folder(
     )
     assert verify(tmp_path / 'fixed') == 0
     assert verify(sites.root, '--fix', tmp_path / 'fixed') == 2
+
+
+def test_a_negative_number_of_files_to_show_is_refused(sites, verify, capsys):
+    sites.image('south').write_bytes(b'')
+    assert verify(sites.root, '--show', '-1') == 2
+    assert '--show -1: expected 0 or more files' in capsys.readouterr().err

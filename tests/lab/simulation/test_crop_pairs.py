@@ -192,3 +192,14 @@ def test_an_index_that_lacks_images_is_refused_as_in_training(source, tmp_path):
     (source / 'index.csv').write_text(text)
     with pytest.raises(ConversionError, match="site 'b': 1 of 4 images have no"):
         write_crop_pairs(source, tmp_path / 'out')
+
+
+@pytest.mark.parametrize(
+    'command', ['crop-pairs', 'draw-conditions --held-out a --size 32']
+)
+def test_a_negative_seed_is_refused_in_one_line(source, tmp_path, capsys, command):
+    out = tmp_path / 'out'
+    arguments = [*command.split(), '--seed', '-1', str(source), str(out)]
+    assert main(arguments) == 2
+    assert capsys.readouterr().err == 'error: --seed -1: expected 0 or more.\n'
+    assert not out.exists() or not list(out.iterdir())
