@@ -207,6 +207,11 @@ def calibrations(
     """
     from mcdrl_mmseg.apis import load_config, load_segmentor
 
+    if Path(plan).is_file():
+        raise ProtocolError(
+            f'{plan}: calibration needs the checkpoints of the runs. Choose the folder '
+            'in which the plan was run.'
+        )
     for run in done(load_records(plan)):
         if (run.method, run.selection) != (method, 'validation'):
             continue

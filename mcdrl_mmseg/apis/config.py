@@ -6,10 +6,14 @@ import os
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from mmengine.config import Config
 
 from mcdrl_common import InputError
+
+# Kinds of files that MMEngine reads.
+_CONFIGS = ('.py', '.yml', '.yaml', '.json')
 
 
 class ConfigFileError(InputError, ValueError):
@@ -23,9 +27,14 @@ def read_config(path: str | os.PathLike) -> Config:
         path: The file.
 
     Raises:
-        ConfigFileError: It merges a dict into a value that is none, or it raises a
-            ValueError itself, as ours do if ``MCDRL_HELD_OUT`` is no site.
+        ConfigFileError: It is a file of another kind, merges a dict into a value that
+            is none, or raises a ValueError itself, as ours do if ``MCDRL_HELD_OUT`` is
+            no site.
     """
+    if Path(path).is_file() and Path(path).suffix not in _CONFIGS:
+        raise ConfigFileError(
+            f'{path}: expected a config file, whose name ends in {", ".join(_CONFIGS)}.'
+        )
     try:
         with named_merging(path):
             return Config.fromfile(path)

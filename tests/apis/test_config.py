@@ -85,3 +85,10 @@ def test_an_error_in_a_function_that_a_config_calls_keeps_its_type(tmp_path):
     with pytest.raises(ValueError) as error:
         read_config(path)
     assert not isinstance(error.value, ConfigFileError)
+
+
+@pytest.mark.parametrize('name', ['notes.txt', 'best.pth', 'config'])
+def test_a_file_that_is_no_config_is_named(tmp_path, name):
+    (tmp_path / name).write_text('hello')
+    with pytest.raises(ConfigFileError, match=rf'{name}: expected a config file, who'):
+        read_config(tmp_path / name)

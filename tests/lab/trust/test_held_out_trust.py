@@ -208,3 +208,8 @@ def test_command_prints_coverage_and_names_what_is_missing(plan, capsys):
 def test_calibration_needs_the_run_folders_of_the_plan(plan):
     with pytest.raises(ProtocolError, match='in which the plan was run'):
         next(calibrations(plan, 'a'))
+
+
+def test_calibration_from_the_records_alone_is_refused(plan):
+    with pytest.raises(ProtocolError, match='needs the checkpoints of the runs'):
+        next(calibrations(plan / 'records.jsonl', 'a'))
