@@ -39,8 +39,8 @@ from .testing import (
 )
 
 _MODULE = 'mcdrl_mmseg.apis.training'
-# File names of MMEngine's CheckpointHook.
-_CHECKPOINT = re.compile(r'((epoch|iter)_\d+|best_.+)\.pth').fullmatch
+# File names of MMEngine's CheckpointHook: by default, and of best checkpoints.
+_CHECKPOINT = r'((epoch|iter)_\d+|best_.+)\.pth'
 # Environment variables for a process's rank in torchrun, Slurm and Open MPI.
 _RANKS = ('RANK', 'SLURM_PROCID', 'OMPI_COMM_WORLD_RANK')
 
@@ -92,7 +92,11 @@ def _refuse_earlier_run(cfg: Config) -> None:
     """
     hook = (cfg.get('default_hooks') or {}).get('checkpoint') or {}
     folder = checkpoint_folder(cfg.work_dir, hook.get('out_dir'))
-    earlier = sorted(p.name for p in folder.glob('*.pth') if _CHECKPOINT(p.name))
+    # The hook formats the number of epochs or iterations into its template.
+    named = re.escape(hook.get('filename_tmpl') or 'epoch_{}.pth')
+    pattern = f'{_CHECKPOINT}|{named.replace(re.escape("{}"), "[0-9]+")}'
+    files = folder.iterdir() if folder.is_dir() else ()
+    earlier = sorted(p.name for p in files if re.fullmatch(pattern, p.name))
     if earlier:
         more = f' and {len(earlier) - 3} more' if len(earlier) > 3 else ''
         raise OptionError(

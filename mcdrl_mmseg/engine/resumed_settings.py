@@ -2,10 +2,44 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from mmengine.optim import OptimWrapper
 from mmengine.runner import EpochBasedTrainLoop, Runner
+
+from mcdrl_mmseg.safe_loading import CheckpointError
+
+# Key of a checkpoint -> what it holds.
+_STATES = {'optimizer': 'the optimizer', 'param_schedulers': 'param_scheduler'}
+
+
+def refuse_weights_alone(runner: Runner, keys: Collection[str]) -> None:
+    """Refuse to resume from a checkpoint without state of optimizer or schedule.
+
+    MMEngine saves a best checkpoint so, and any with ``save_optimizer=False`` or
+    ``save_param_scheduler=False``. It would go on with the epoch of the checkpoint, but
+    with the first learning rate of the schedule, and with empty moments.
+
+    Args:
+        runner: A resumed runner.
+        keys: Keys of the checkpoint.
+
+    Raises:
+        CheckpointError: A state is missing.
+    """
+    needed = ['optimizer', *(['param_schedulers'] if runner.param_schedulers else [])]
+    missing = [_STATES[key] for key in needed if key not in keys]
+    if missing:
+        named = runner._load_from or f'The last checkpoint in {runner.work_dir}'
+        raise CheckpointError(
+            f'{named}: has no state of {" and no state of ".join(missing)}, so a '
+            'training cannot be resumed from it: the learning rate would start anew. '
+            'Best checkpoints have none. Resume from a checkpoint of an epoch or '
+            'iteration (saved without save_optimizer=False and '
+            'save_param_scheduler=False), or start a new training from these weights: '
+            'load_from without --resume.'
+        )
 
 
 def training_settings(runner: Runner) -> dict[str, Any]:

@@ -295,6 +295,22 @@ def test_checkpoints_of_an_earlier_training_are_not_replaced(
     assert len(trained) == 2
 
 
+def test_checkpoints_named_by_the_config_are_not_replaced(tmp_path, trained, capsys):
+    config, folder = tmp_path / 'config.py', tmp_path / 'run'
+    hook = dict(type='AtomicCheckpointHook', filename_tmpl='model.{}.pth')
+    config.write_text(f'default_hooks = dict(checkpoint={hook})\n')
+    folder.mkdir()
+    arguments = [str(config), '--work-dir', str(folder)]
+    # No file that this template gives: the training may start from it.
+    (folder / 'models.pth').touch()
+    assert training.train_main(arguments) == 0
+    (folder / 'model.12.pth').touch()
+    assert training.train_main(arguments) == 2
+    told = capsys.readouterr().err
+    assert 'checkpoints of an earlier training (model.12.pth), which' in told
+    assert len(trained) == 1
+
+
 @pytest.mark.parametrize('work_dir', ['run', 'other/run'])
 def test_checkpoints_of_an_earlier_training_in_out_dir_are_not_replaced(
     tmp_path, trained, capsys, work_dir

@@ -15,6 +15,7 @@ from mcdrl_common.file_lock import FolderBusyError, folder_lock
 from mcdrl_common.whole_checkpoint import is_whole
 from mcdrl_mmseg.engine import training_lock
 from mcdrl_mmseg.engine.hooks import AtomicCheckpointHook
+from mcdrl_mmseg.safe_loading import CheckpointError
 
 
 class Killed(Exception):
@@ -329,6 +330,53 @@ def test_a_run_resumed_with_its_own_settings_does_not_warn(make_toy_runner, fold
     make_toy_runner(param_scheduler=schedule, resume=True).train()
     assert 'resumed epoch: 2' in logged(folder)
     assert 'settings of its checkpoint' not in logged(folder)
+
+
+def test_a_run_is_not_resumed_from_the_best_checkpoint(make_toy_runner, folder):
+    """It holds no optimizer and no schedule: both would start anew, at epoch 2."""
+    make_toy_runner(param_scheduler=[POLY], scores=(1, 2)).train()
+    best = str(folder / 'best_score_epoch_2.pth')
+    runner = make_toy_runner(param_scheduler=[POLY], load_from=best, resume=True)
+    with pytest.raises(CheckpointError) as caught:
+        runner.train()
+    assert (
+        f'{best}: has no state of the optimizer and no state of param_scheduler'
+    ) in str(caught.value)
+    assert names(folder) == ['best_score_epoch_2.pth', 'epoch_1.pth', 'epoch_2.pth']
+
+
+@pytest.mark.parametrize(
+    ('option', 'missing'),
+    [
+        ('save_optimizer', 'the optimizer'),
+        ('save_param_scheduler', 'param_scheduler'),
+    ],
+)
+def test_a_run_is_not_resumed_without_a_saved_optimizer_or_schedule(
+    make_toy_runner, folder, option, missing
+):
+    options = dict(param_scheduler=[POLY], checkpoint={option: False})
+    make_toy_runner(scores=(1, 2), **options).train()
+    with pytest.raises(CheckpointError, match=f'has no state of {missing}, so a'):
+        make_toy_runner(resume=True, **options).train()
+
+
+def test_a_best_checkpoint_is_tested_with_the_config_of_a_resumed_run(
+    make_toy_runner, folder
+):
+    """Such a config says ``resume=True``, and MMEngine resumes for a test too."""
+    make_toy_runner(param_scheduler=[POLY], scores=(1, 2)).train()
+    best = str(folder / 'best_score_epoch_2.pth')
+    options = dict(param_scheduler=[POLY], load_from=best, resume=True)
+    assert make_toy_runner(scores=(1, 2), **options).val() == {'score': 2}
+
+
+def test_weights_of_a_best_checkpoint_start_a_new_training(make_toy_runner, folder):
+    make_toy_runner(param_scheduler=[POLY], scores=(1, 2)).train()
+    best = str(folder / 'best_score_epoch_2.pth')
+    runner = make_toy_runner(param_scheduler=[POLY], load_from=best)
+    runner.load_or_resume()
+    assert (int(runner.model.steps), runner.epoch) == (4, 0)
 
 
 class SpoilHook(Hook):
