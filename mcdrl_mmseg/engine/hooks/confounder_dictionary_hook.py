@@ -108,9 +108,14 @@ class ConfounderDictionaryHook(Hook):
 
         meta = checkpoint.get('meta') or {}
         self._other_words = None
-        for dictionary in find_parts(runner, ConfounderDictionary):
-            put_families_in_order(dictionary, meta)
-            self._other_words = self._other_words or other_words(dictionary, meta)
+        for ending, dictionary in _by_ending(runner).items():
+            own = {
+                key: meta[key + ending]
+                for key in dictionary.notes()
+                if key + ending in meta
+            }
+            put_families_in_order(dictionary, own)
+            self._other_words = self._other_words or other_words(dictionary, own)
 
     def before_test(self, runner: Runner) -> None:
         """Refuse a checkpoint with other texts or another prior than the config.
@@ -138,8 +143,9 @@ class ConfounderDictionaryHook(Hook):
 
         The checkpoint's config does not hold the order: MMEngine sorts the families.
         """
-        for dictionary in find_parts(runner, ConfounderDictionary):
-            checkpoint['meta'].update(dictionary.notes())
+        for ending, dictionary in _by_ending(runner).items():
+            for key, note in dictionary.notes().items():
+                checkpoint['meta'][key + ending] = note
 
     @staticmethod
     def _check_classes(runner: Runner, dictionary: ConfounderDictionary) -> None:
@@ -272,6 +278,27 @@ def _check_distinct(texts: Sequence[str], embeddings: Tensor, spec: CLIPSpec) ->
                 'another language. Write them in words that it knows, in English if in '
                 'doubt, or take another CLIP.'
             )
+
+
+def _by_ending(runner: Runner) -> dict[str, ConfounderDictionary]:
+    """All dictionaries, by the ending of their keys in a checkpoint's meta.
+
+    There is none for the dictionary of the decode head, which explanations read, nor
+    for a single one.
+    """
+    from mcdrl_mmseg.models.last_decode_head import last_decode_head
+
+    model = unwrap_model(runner)
+    main = getattr(last_decode_head(model), 'dictionary', None)
+    found = {
+        place: part
+        for place, part in model.named_modules()
+        if isinstance(part, ConfounderDictionary)
+    }
+    return {
+        '' if part is main or len(found) == 1 else f':{place}': part
+        for place, part in found.items()
+    }
 
 
 def _forget_scores(runner: Runner, dictionary: ConfounderDictionary) -> None:

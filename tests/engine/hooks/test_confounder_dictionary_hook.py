@@ -16,6 +16,7 @@ from mcdrl_mmseg.engine.hooks import ConfounderDictionaryHook
 from mcdrl_mmseg.models import (
     CausalInterventionHead,
     CLIPGuidedBackbone,
+    ConfounderDictionary,
     DictionaryError,
 )
 from mcdrl_mmseg.prompts import PromptSet
@@ -507,6 +508,38 @@ def test_a_checkpoint_records_the_condition_names_in_the_order_of_the_entries(
     checkpoint = dict(meta={})
     hook.before_save_checkpoint(make_runner(), checkpoint)
     assert checkpoint['meta']['confounder_names'] == ['glare', 'dark', 'blur']
+
+
+@pytest.fixture
+def two_heads(make_runner, prompts):
+    """Makes a runner with an auxiliary head, whose dictionary has the given words."""
+
+    def make(**confounders):
+        runner = make_runner()
+        model, other = runner.model, {**prompts, 'confounders': confounders}
+        model.decode_head, model.auxiliary_head = nn.Module(), nn.Module()
+        model.decode_head.dictionary = model.dictionary
+        del model.dictionary
+        model.auxiliary_head.dictionary = ConfounderDictionary(other, embed_dims=128)
+        return runner
+
+    return make
+
+
+def test_a_checkpoint_of_two_heads_records_the_words_of_both(hook, two_heads):
+    checkpoint = dict(meta={})
+    hook.before_save_checkpoint(two_heads(z=['sun'], a=['fog']), checkpoint)
+    assert checkpoint['meta']['confounder_names'] == ['glare', 'dark', 'blur']
+    # The families as MMEngine writes them, sorted.
+    same = two_heads(a=['fog'], z=['sun'])
+    hook.after_load_checkpoint(same, checkpoint)
+    hook.before_test(same)
+    names = same.model.auxiliary_head.dictionary.prompts.confounder_names
+    assert names == ('sun', 'fog')
+    other = two_heads(z=['moon'], a=['fog'])
+    hook.after_load_checkpoint(other, checkpoint)
+    with pytest.raises(DictionaryError, match=r'sun.* instead of the texts .*moon'):
+        hook.before_test(other)
 
 
 @pytest.mark.parametrize('older', [False, True])
