@@ -2,37 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Mapping
 from typing import Any
 
 from mmengine.optim import OptimWrapper
 from mmengine.runner import EpochBasedTrainLoop, Runner
 
-from mcdrl_mmseg.safe_loading import CheckpointError
-
 # Key of a checkpoint -> what it holds.
 _STATES = {'optimizer': 'the optimizer', 'param_schedulers': 'param_scheduler'}
 
 
-def refuse_weights_alone(runner: Runner, keys: Collection[str]) -> None:
-    """Refuse to resume from a checkpoint without state of optimizer or schedule.
+def resuming_problem(runner: Runner, checkpoint: Mapping[str, Any]) -> str | None:
+    """Why a training cannot go on from a checkpoint, or None.
 
-    MMEngine saves a best checkpoint so, and any with ``save_optimizer=False`` or
-    ``save_param_scheduler=False``. It would go on with the epoch of the checkpoint, but
-    with the first learning rate of the schedule, and with empty moments.
+    MMEngine saves a best checkpoint without optimizer and schedules, and any with
+    ``save_optimizer=False`` or ``save_param_scheduler=False``. It would go on with the
+    epoch of the checkpoint, but with the first learning rate and empty moments. Saved
+    schedules are given to those of the config by position, whatever their number and
+    types: without its warm-up, a PolyLR would get the warm-up's end and stop there.
 
     Args:
-        runner: A resumed runner.
-        keys: Keys of the checkpoint.
+        runner: A runner that is about to be resumed.
+        checkpoint: The checkpoint.
 
-    Raises:
-        CheckpointError: A state is missing.
+    Returns:
+        What is missing or differs, and what to do.
     """
-    needed = ['optimizer', *(['param_schedulers'] if runner.param_schedulers else [])]
-    missing = [_STATES[key] for key in needed if key not in keys]
+    named = runner._load_from or f'The last checkpoint in {runner.work_dir}'
+    own = runner.param_schedulers
+    needed = ['optimizer', *(['param_schedulers'] if own else [])]
+    missing = [_STATES[key] for key in needed if key not in checkpoint]
     if missing:
-        named = runner._load_from or f'The last checkpoint in {runner.work_dir}'
-        raise CheckpointError(
+        return (
             f'{named}: has no state of {" and no state of ".join(missing)}, so a '
             'training cannot be resumed from it: the learning rate would start anew. '
             'Best checkpoints have none. Resume from a checkpoint of an epoch or '
@@ -40,6 +41,29 @@ def refuse_weights_alone(runner: Runner, keys: Collection[str]) -> None:
             'save_param_scheduler=False), or start a new training from these weights: '
             'load_from without --resume.'
         )
+    saved = checkpoint.get('param_schedulers')
+    if not isinstance(own, list) or not isinstance(saved, list):
+        return None
+    if len(own) != len(saved) or any(map(_is_other_type, own, saved)):
+        types = [type(schedule).__name__ for schedule in own]
+        return (
+            f'{named}: its {len(saved)} schedules differ in number or type from those '
+            f'of the config, param_scheduler={types}: their states would be mixed up. '
+            'Resume with the config of the training, or start a new training with '
+            'this one: load_from without --resume.'
+        )
+    return None
+
+
+def _is_other_type(schedule: Any, saved: Mapping[str, Any]) -> bool:
+    """Whether a saved state is of another type of schedule.
+
+    Other versions of MMEngine may save more values, or fewer: not both.
+    """
+    if not hasattr(schedule, 'state_dict'):
+        return False  # a test, which builds no schedules
+    own = schedule.state_dict()
+    return bool(own.keys() - saved.keys()) and bool(saved.keys() - own.keys())
 
 
 def training_settings(runner: Runner) -> dict[str, Any]:

@@ -50,7 +50,8 @@ class AtomicCheckpointHook(CheckpointHook):
       stores absolute paths: a copied work folder would resume from the original
       folder's checkpoint, and remove the best one there.
     - If the checkpoint replaces the config's learning rate or schedule, the log names
-      both values. A checkpoint without them, as the best one, is not resumed from.
+      both values. A checkpoint without them, as the best one, or with other schedules
+      is not resumed from.
     - A second training in the same work folder, or with the same folder of
       checkpoints (``out_dir`` and the work folder's name), stops with an error.
     - Non-finite weights are never saved: the run stops, and earlier checkpoints stay.
@@ -84,8 +85,8 @@ class AtomicCheckpointHook(CheckpointHook):
     _counts: Mapping[str, int] = MappingProxyType({})
     # Settings of the config, before a checkpoint was loaded; None in a fresh run.
     _asked: dict[str, Any] | None = None
-    # Keys of the loaded checkpoint; None if no checkpoint was loaded.
-    _loaded_keys: frozenset[str] | None = None
+    # Why the loaded checkpoint cannot be resumed from.
+    _not_resumable: str | None = None
     _locked: tuple[Path, ...] = ()
 
     def __init__(self, backend_args: dict | None = None, **kwargs: Any) -> None:
@@ -107,11 +108,16 @@ class AtomicCheckpointHook(CheckpointHook):
             barrier()
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Note what the checkpoint holds; a test may follow, which needs weights alone.
+        """Note why no training can be resumed from the checkpoint, if that is so.
 
-        In a config that a resumed run wrote, ``resume=True`` holds for tests too.
+        A test may follow, which needs the weights alone: the config that a resumed run
+        wrote has ``resume=True``.
         """
-        self._loaded_keys = frozenset(checkpoint)
+        self._not_resumable = None
+        if self._asked is not None:
+            from mcdrl_mmseg.engine.resumed_settings import resuming_problem
+
+            self._not_resumable = resuming_problem(runner, checkpoint)
 
     def _point_at_whole(self, runner: Runner) -> None:
         from mcdrl_common.whole_checkpoint import is_whole, newest_whole
@@ -144,14 +150,14 @@ class AtomicCheckpointHook(CheckpointHook):
 
         Raises:
             CheckpointError: The run is resumed from a checkpoint without the state of
-                the optimizer or of a schedule.
+                optimizer or schedules, or with another number or type of schedules.
             FolderBusyError: Another process trains in one of them. MMSegmentation's
                 own tools/train.py has already written its config by then.
         """
-        if self._asked is not None and self._loaded_keys is not None:
-            from mcdrl_mmseg.engine.resumed_settings import refuse_weights_alone
+        if self._not_resumable:
+            from mcdrl_mmseg.safe_loading import CheckpointError
 
-            refuse_weights_alone(runner, self._loaded_keys)
+            raise CheckpointError(self._not_resumable)
         if self._is_local and is_main_process():
             from mcdrl_mmseg.engine.training_lock import take_work_folder
 

@@ -361,6 +361,20 @@ def test_a_run_is_not_resumed_without_a_saved_optimizer_or_schedule(
         make_toy_runner(resume=True, **options).train()
 
 
+WARMUP = dict(type='LinearLR', start_factor=0.1, by_epoch=False, end=2)
+
+
+@pytest.mark.parametrize('schedules', [[POLY], [WARMUP, POLY, WARMUP], [POLY, WARMUP]])
+def test_a_run_is_not_resumed_with_another_number_or_order_of_schedules(
+    make_toy_runner, folder, schedules
+):
+    """Each would get the state of the one at its position: PolyLR would end at 2."""
+    make_toy_runner(param_scheduler=[WARMUP, POLY], scores=(1, 2)).train()
+    with pytest.raises(CheckpointError, match='its 2 schedules differ in number or'):
+        make_toy_runner(param_scheduler=schedules, resume=True).train()
+    assert 'epoch_3.pth' not in names(folder)
+
+
 def test_a_best_checkpoint_is_tested_with_the_config_of_a_resumed_run(
     make_toy_runner, folder
 ):
