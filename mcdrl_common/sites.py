@@ -11,7 +11,7 @@ from typing import Any
 from mcdrl_common import InputError
 
 from .image_index import INDEX_FILE, ImageIndex, ImageIndexError, IndexedImages
-from .mask_format import MaskFormat
+from .mask_format import IGNORED, MaskFormat
 from .site_files import SiteFiles, find_site_files
 from .site_splits import SPLITS, split_mask
 
@@ -158,8 +158,8 @@ def check_classes(classes: Sequence[str], ignore_index: int) -> None:
         ignore_index: Label of ignored pixels.
 
     Raises:
-        SiteDataError: The background is not the first class, a name is repeated, or a
-            class has the label ``ignore_index``.
+        SiteDataError: The background is not the first class, a name is repeated, or
+            ``ignore_index`` is the label of a class or not from 0 to 255.
     """
     names = list(classes)
     if names[:1] != ['background']:
@@ -175,6 +175,11 @@ def check_classes(classes: Sequence[str], ignore_index: int) -> None:
         raise SiteDataError(
             f'ignore_index={ignore_index} is the label of {names[ignore_index]!r} in '
             f'metainfo classes {names}; choose {len(names)} or more, such as 255.'
+        )
+    if not 0 <= ignore_index <= IGNORED:
+        raise SiteDataError(
+            f'ignore_index={ignore_index}: labels have 8 bits. Choose a number from '
+            f'{len(names)} to {IGNORED}.'
         )
 
 

@@ -107,7 +107,8 @@ class EndoscopySiteDataset(BaseSegDataset):
         _refuse_unread(kwargs)
         metainfo = kwargs.get('metainfo') or {}
         if 'classes' in metainfo and 'palette' not in metainfo:
-            count = len(metainfo['classes']) - 1
+            # It may be the name of a file, which MMEngine reads.
+            count = len(self._load_metainfo(metainfo)['classes']) - 1
             colours = [_COLOURS[i % len(_COLOURS)] for i in range(count)]
             kwargs['metainfo'] = {**metainfo, 'palette': [[0, 0, 0], *colours]}
         if cache_dir is not None:

@@ -142,6 +142,14 @@ def test_duplicate_or_ignored_classes_are_an_error(write):
         build(root, ['a'], ignore_index=1)
 
 
+@pytest.mark.parametrize('label', [-100, 256])
+def test_an_ignored_label_that_no_mask_can_hold_is_an_error(write, label):
+    """Labels have 8 bits: the first mask with ignored pixels would fail."""
+    root = write('a', {'1.jpg': (0, 255)})
+    with pytest.raises(SiteDataError, match=f'ignore_index={label}: .* from 2 to 255'):
+        build(root, ['a'], ignore_index=label)
+
+
 @pytest.mark.reliability(
     'silent', 'reduce_zero_label and other options that nothing reads'
 )
@@ -169,6 +177,10 @@ def test_every_class_has_its_own_colour_unless_a_palette_is_given(write):
     assert len(palette) == 4
     assert palette[:2] == [[0, 0, 0], [255, 170, 0]]
     assert len({tuple(colour) for colour in palette}) == 4
+    # MMEngine also accepts a file with a class in each line.
+    (root / 'classes.txt').write_text('\n'.join(classes))
+    metainfo = dict(classes=str(root / 'classes.txt'))
+    assert build(root, ['a'], metainfo=metainfo).metainfo['palette'] == palette
     given = [[1, 1, 1], [2, 2, 2]]
     metainfo = dict(classes=('background', 'lesion'), palette=given)
     assert build(root, ['a'], metainfo=metainfo).metainfo['palette'] == given
