@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -21,12 +22,14 @@ _EMBEDDING = -1  # the last entry of the backbone's tuple, and MMSegmentation's 
 # Heads of other packages may read the embedding on purpose.
 _KNOWN = ('mmseg.', 'mcdrl_mmseg.')
 _PLACES = ('model.decode_head', 'model.auxiliary_head')
+_IN_CASCADE = re.compile(r'model\.decode_head\[\d+\]').fullmatch
 
 
 def input_problems(
     cfg: Mapping[str, Any], parts: Sequence[Component]
 ) -> Iterator[ConfigProblem]:
-    """Stock heads that read CLIP's image embedding, and our heads behind a neck."""
+    """Stock heads on CLIP's embedding, ours behind a neck or early in a cascade."""
+    yield from _without_effect(parts)
     at = {part.place: part for part in parts}
     backbone, neck = at.get('model.backbone'), at.get('model.neck')
     if backbone is None:
@@ -50,6 +53,22 @@ def input_problems(
                 f"{backbone.cls.__name__} is CLIP's image embedding, one vector for "
                 'the whole image, so all pixels would get the same score.',
                 'Set in_index=-2 for the dense map, or to the index of a level.',
+            )
+
+
+def _without_effect(parts: Sequence[Component]) -> Iterator[ConfigProblem]:
+    """Interventions in a cascade whose last head, which predicts, has none."""
+    cascade = [part for part in parts if _IN_CASCADE(part.place)]
+    if any(head.is_a(CausalInterventionHead) for head in cascade[-1:]):
+        return
+    for head in cascade:
+        if head.is_a(CausalInterventionHead):
+            yield ConfigProblem(
+                head.at('type'),
+                f'intervenes, but {cascade[-1].place} predicts: it reads the maps of '
+                'the backbone without the intervention.',
+                'Put the CausalInterventionHead last, with the last head as its '
+                'predictor.',
             )
 
 

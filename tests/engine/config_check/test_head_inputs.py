@@ -46,6 +46,27 @@ def test_a_stock_head_on_the_image_embedding_is_reported(
     assert problems(**{key: heads}) == ([f'{place}.in_index'] if refused else [])
 
 
+@pytest.mark.parametrize(
+    ('intervenes', 'refused'),
+    [
+        ((True, False), [0]),
+        ((True, True, False), [0, 1]),
+        ((False, True), []),
+        ((True, True), []),
+        ((False, False), []),
+    ],
+)
+def test_an_intervention_before_the_last_head_of_a_cascade_is_reported(
+    intervenes, refused
+):
+    """The last head predicts, and reads maps without the intervention."""
+    stock = {**STOCK, 'in_index': 0}
+    ours = dict(type='CausalInterventionHead', in_channels=128, predictor=stock)
+    heads = [ours if each else stock for each in intervenes]
+    places = [f'model.decode_head[{number}].type' for number in refused]
+    assert problems(decode_head=heads) == places
+
+
 def test_a_stock_head_on_the_image_embedding_gives_a_single_score_per_class():
     backbone, head = MODELS.build(BACKBONE).eval(), MODELS.build(STOCK).eval()
     with torch.no_grad():
