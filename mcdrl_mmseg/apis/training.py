@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -22,7 +21,10 @@ from mmengine.runner import Runner
 from mcdrl_common.file_lock import FolderBusyError
 from mcdrl_common.training_arguments import test_parser, train_parser
 from mcdrl_mmseg.engine.hooks import ConfigCheckHook
-from mcdrl_mmseg.engine.hooks.atomic_checkpoint_hook import checkpoint_folder
+from mcdrl_mmseg.engine.hooks.atomic_checkpoint_hook import (
+    checkpoint_folder,
+    name_checkpoints,
+)
 from mcdrl_mmseg.engine.quick_steps import quick_steps
 from mcdrl_mmseg.engine.training_lock import only_training
 
@@ -39,8 +41,6 @@ from .testing import (
 )
 
 _MODULE = 'mcdrl_mmseg.apis.training'
-# File names of MMEngine's CheckpointHook: by default, and of best checkpoints.
-_CHECKPOINT = r'((epoch|iter)_\d+|best_.+)\.pth'
 # Environment variables for a process's rank in torchrun, Slurm and Open MPI.
 _RANKS = ('RANK', 'SLURM_PROCID', 'OMPI_COMM_WORLD_RANK')
 
@@ -92,18 +92,11 @@ def _refuse_earlier_run(cfg: Config) -> None:
     """
     hook = (cfg.get('default_hooks') or {}).get('checkpoint') or {}
     folder = checkpoint_folder(cfg.work_dir, hook.get('out_dir'))
-    # The hook formats the number of epochs or iterations into its template.
-    named = re.escape(hook.get('filename_tmpl') or 'epoch_{}.pth')
-    pattern = f'{_CHECKPOINT}|{named.replace(re.escape("{}"), "[0-9]+")}'
-    files = folder.iterdir() if folder.is_dir() else ()
-    earlier = sorted(p.name for p in files if re.fullmatch(pattern, p.name))
-    if earlier:
-        more = f' and {len(earlier) - 3} more' if len(earlier) > 3 else ''
+    if names := name_checkpoints(folder, hook.get('filename_tmpl')):
         raise OptionError(
-            f'{folder} holds checkpoints of an earlier training '
-            f'({", ".join(earlier[:3])}{more}), which this training would replace. '
-            'Continue the earlier one with --resume, choose another --work-dir, or '
-            'move the checkpoints away.'
+            f'{folder} holds checkpoints of an earlier training ({names}), which this '
+            'training would replace. Continue the earlier one with --resume, choose '
+            'another --work-dir, or move the checkpoints away.'
         )
 
 

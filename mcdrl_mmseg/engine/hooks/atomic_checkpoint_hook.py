@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 from collections import deque
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from mmengine.dist import barrier, is_main_process
+from mmengine.dist import is_main_process
 from mmengine.hooks import CheckpointHook
 from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop, Runner
 from mmseg.registry import HOOKS
@@ -19,6 +20,9 @@ from mcdrl_common import InputError
 from mcdrl_mmseg.engine.atomic_backend import ATOMIC_BACKEND
 
 _POINTER = 'last_checkpoint'
+# File names of MMEngine's CheckpointHook.
+# File names of MMEngine's CheckpointHook: by default, and of best checkpoints.
+_CHECKPOINT = r'((epoch|iter)_\d+|best_.+)\.pth'
 _VALIDATED = 'validated_at'
 
 
@@ -37,6 +41,25 @@ def checkpoint_folder(work_dir: str, out_dir: str | None) -> Path:
     return Path(work) if out_dir in (None, work) else Path(out_dir, Path(work).name)
 
 
+def name_checkpoints(folder: Path, template: str | None) -> str:
+    """The first checkpoints of a folder as text for messages.
+
+    Args:
+        folder: The folder, which need not exist.
+        template: The hook's ``filename_tmpl``.
+
+    Returns:
+        Up to three names and the number of the others; empty if there is none.
+    """
+    # The hook formats the number of epochs or iterations into its template.
+    named = re.escape(template or 'epoch_{}.pth').replace(re.escape('{}'), '[0-9]+')
+    files = folder.iterdir() if folder.is_dir() else ()
+    found = (p.name for p in files if re.fullmatch(f'{_CHECKPOINT}|{named}', p.name))
+    names = sorted(found)
+    more = f' and {len(names) - 3} more' if len(names) > 3 else ''
+    return ', '.join(names[:3]) + more
+
+
 @HOOKS.register_module()
 class AtomicCheckpointHook(CheckpointHook):
     """MMEngine's ``CheckpointHook`` for runs that may be killed at any moment.
@@ -49,6 +72,8 @@ class AtomicCheckpointHook(CheckpointHook):
     - A run resumes from its own work folder and removes nothing outside it. MMEngine
       stores absolute paths: a copied work folder would resume from the original
       folder's checkpoint, and remove the best one there.
+    - Below ``out_dir``, work folders of one name share a folder of checkpoints: a work
+      folder in which no run has saved one is not resumed from there.
     - If the checkpoint replaces the config's learning rate or schedule, the log names
       both values. A checkpoint without them, as the best one, or with other schedules
       is not resumed from.
@@ -96,16 +121,21 @@ class AtomicCheckpointHook(CheckpointHook):
         super().__init__(backend_args=backend_args, **kwargs)
 
     def before_run(self, runner: Runner) -> None:
-        """Before a run is resumed, point ``last_checkpoint`` at an intact file."""
+        """Before a run is resumed, point ``last_checkpoint`` at an intact file.
+
+        Raises:
+            CheckpointError: The checkpoints below ``out_dir`` may be another run's.
+        """
         self._asked = None
         if runner._resume:
             from mcdrl_mmseg.engine.resumed_settings import training_settings
 
             self._asked = training_settings(runner)
         if runner._resume and runner._load_from is None and self._is_local:
-            if is_main_process():
-                self._point_at_whole(runner)
-            barrier()
+            from mcdrl_mmseg.engine.main_process import on_main_process
+            from mcdrl_mmseg.safe_loading import CheckpointError
+
+            on_main_process(lambda: self._point_at_whole(runner), CheckpointError)
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Note why no training can be resumed from the checkpoint, if that is so.
@@ -125,6 +155,8 @@ class AtomicCheckpointHook(CheckpointHook):
         pointer = Path(runner.work_dir, _POINTER)
         named = pointer.read_text().strip() if pointer.is_file() else ''
         folder = checkpoint_folder(runner.work_dir, self.out_dir)
+        if not named and folder != checkpoint_folder(runner.work_dir, None):
+            _refuse_foreign(runner.work_dir, folder, self.filename_tmpl)
         # The folder may have been moved or copied since the path was written.
         own = folder / Path(named).name
         found: Path | None = own
@@ -321,3 +353,17 @@ class AtomicCheckpointHook(CheckpointHook):
     def _remove(self, path: str) -> None:
         if is_main_process() and self.file_backend.isfile(path):
             self.file_backend.remove(path)
+
+
+def _refuse_foreign(work_dir: str, folder: Path, template: str | None) -> None:
+    """Refuse to resume from a folder that only shares its name with the work folder."""
+    from mcdrl_mmseg.safe_loading import CheckpointError
+
+    if names := name_checkpoints(folder, template):
+        raise CheckpointError(
+            f'{folder} holds checkpoints ({names}), but {work_dir} has no '
+            f'{_POINTER}: they may belong to another run, as out_dir of the checkpoint '
+            'hook is shared by all work folders of one name. Choose a --work-dir with '
+            "another name. If they are this run's, resume from one of them with "
+            '--resume --cfg-options load_from=FILE.'
+        )

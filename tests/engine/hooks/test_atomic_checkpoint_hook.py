@@ -495,3 +495,23 @@ def test_two_trainings_do_not_write_checkpoints_to_one_folder(
     for free in (folder, scratch / 'run'):
         with folder_lock(free, training_lock.LOCK_NAME):
             pass
+
+
+def test_a_run_is_not_resumed_from_checkpoints_of_another_run_below_out_dir(
+    make_toy_runner, folder, tmp_path
+):
+    shared = dict(checkpoint=dict(out_dir=str(tmp_path / 'scratch')), scores=(1, 2))
+    make_toy_runner(**shared).train()
+    fresh = dict(shared, work_dir=str(tmp_path / 'other/run'), resume=True)
+    with pytest.raises(CheckpointError) as refused:
+        make_toy_runner(**fresh).train()
+    text = str(refused.value)
+    assert text.startswith(f'{tmp_path}/scratch/run holds checkpoints (best_score_')
+    assert f'but {tmp_path}/other/run has no last_checkpoint' in text
+    assert not (tmp_path / 'other/run/last_checkpoint').exists()
+    # The path that the message gives for a run whose last_checkpoint was lost.
+    own = str(tmp_path / 'scratch/run/epoch_2.pth')
+    make_toy_runner(**dict(fresh, scores=(1, 2, 3)), load_from=own).train()
+    assert 'resumed epoch: 2' in logged(tmp_path / 'other/run')
+    # Two steps an epoch.
+    assert last_state(tmp_path / 'other/run')['state_dict']['steps'] == 6
