@@ -35,6 +35,21 @@ def plain_datasets(dataset: Any) -> Iterator[dict]:
             yield part
 
 
+def site_names(loader: Mapping) -> list[str]:
+    """Names of the sites whose images a dataloader uses.
+
+    Args:
+        loader: Its config. Sites with ``split='val'`` do not count.
+    """
+    names: list[Any] = []
+    for part in datasets(loader.get('dataset')):
+        if part.get('split') != 'val':
+            sites = part.get('sites')
+            for site in sites if isinstance(sites, list | tuple) else ():
+                names.append(site.get('name') if isinstance(site, dict) else site)
+    return [name for name in dict.fromkeys(names) if isinstance(name, str)]
+
+
 def inference_pipeline(cfg: Mapping[str, Any]) -> list:
     """The pipeline of a test or prediction.
 

@@ -59,11 +59,11 @@ def run(args: argparse.Namespace) -> None:
         raise ProtocolError(f'checkpoint {str(args.checkpoint)!r} is not a file.')
     from mmengine.logging import MMLogger
 
+    from mcdrl_common.config_datasets import site_names
+    from mcdrl_common.trained_sites import trained_on_note
     from mcdrl_common.written_files import check_targets
     from mcdrl_mmseg.apis import load_config, load_segmentor
-    from mcdrl_mmseg.apis.checkpoint_config import site_names
     from mcdrl_mmseg.apis.temperature import META_KEY
-    from mcdrl_mmseg.apis.trained_sites import trained_on_note
 
     from .html_report.report_source import config_of
     from .temperature_fit import calibrate

@@ -12,11 +12,11 @@ import numpy as np
 from mmengine.config import Config
 
 from mcdrl_common.atomic_write import write_text
+from mcdrl_common.config_datasets import site_names
 from mcdrl_common.figure_files import write_figure
+from mcdrl_common.trained_sites import trained_on_note
 from mcdrl_common.written_files import WrittenFiles, check_targets
 from mcdrl_mmseg.apis.checkpoint import load_segmentor
-from mcdrl_mmseg.apis.checkpoint_config import site_names
-from mcdrl_mmseg.apis.trained_sites import trained_on_note
 
 from .config_batches import batches, each_once
 from .embedding_figure import TITLES, embed, embedding_figure

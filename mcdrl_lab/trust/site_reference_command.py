@@ -51,12 +51,12 @@ def run(args: argparse.Namespace) -> int:
     """Write the checkpoint."""
     from mmseg.registry import DATASETS
 
+    from mcdrl_common.config_datasets import site_names
     from mcdrl_common.site_reference import META_KEY, MIN_IMAGES
     from mcdrl_common.written_files import check_targets
     from mcdrl_lab.errors import ProtocolError
     from mcdrl_mmseg.apis import load_config
     from mcdrl_mmseg.apis.checkpoint import load_segmentor
-    from mcdrl_mmseg.apis.checkpoint_config import site_names
     from mcdrl_mmseg.engine.training_reference import training_reference
 
     checkpoint: Path = args.checkpoint

@@ -23,6 +23,7 @@ from torch import nn
 from mcdrl_common.model_settings import model_hash
 from mcdrl_common.printable import printable, short_repr
 from mcdrl_common.site_reference import META_KEY
+from mcdrl_common.trained_sites import trained_sites
 from mcdrl_mmseg.models import ConfounderDictionary
 from mcdrl_mmseg.models.dictionary_agreement import (
     other_prior,
@@ -49,7 +50,6 @@ from .inference_config import component_class
 from .sealing.image_growth import MOST_PIXELS
 from .sealing.sealed_building import named_failures, sealed_if_strange
 from .temperature import temperature_of
-from .trained_sites import trained_sites
 
 _LARGEST_SIDE = math.isqrt(MOST_PIXELS)
 
@@ -143,7 +143,7 @@ def load_segmentor(
         ``model_hash`` (see :func:`~mcdrl_common.model_settings.model_hash`),
         ``temperature`` (None if the checkpoint is not calibrated), ``site_reference``
         (statistics of the training sites as text, or None) and ``trained_sites`` (see
-        :func:`~mcdrl_mmseg.apis.trained_sites.trained_sites`).
+        :func:`~mcdrl_common.trained_sites.trained_sites`).
 
     Raises:
         CheckpointError: The file cannot be used, or does not fit the config.

@@ -8,9 +8,8 @@ checks every ``type``, since MMEngine imports and calls any name that no registr
 
 from __future__ import annotations
 
-import ast
 import sys
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from mmengine.config import Config
@@ -18,8 +17,7 @@ from mmengine.registry import FUNCTIONS, Registry
 from mmseg import registry as mmseg_registry
 from mmseg.registry import DATASETS, MODELS, TRANSFORMS, WEIGHT_INITIALIZERS
 
-from mcdrl_common import InputError
-from mcdrl_common.config_datasets import datasets
+from mcdrl_common.config_text import CheckpointConfigError, config_entries
 from mcdrl_common.printable import short_repr
 
 from .inference_config import SCOPES, with_parents, without_training
@@ -34,9 +32,6 @@ _NEEDED = (
     'dataset_type',
 )
 _PACKAGE = 'mcdrl_mmseg'
-# Configs of MMSegmentation's models have some 10,000 characters; a parsed text takes
-# about a hundred times its size in memory.
-_MAX_CHARACTERS = 2**20
 _ALL = (
     FUNCTIONS,
     *(value for value in vars(mmseg_registry).values() if isinstance(value, Registry)),
@@ -44,10 +39,6 @@ _ALL = (
 # MMPretrain's other components are not for segmentation, and some execute their
 # arguments: torchvision's transforms a dtype, Hugging Face's models a name.
 _FROM_MMPRETRAIN = 'mmpretrain.models.backbones.'
-
-
-class CheckpointConfigError(InputError, ValueError):
-    """A config text that is refused; the message names the file and the entry."""
 
 
 class CheckpointConfig(Config):
@@ -75,7 +66,7 @@ def parse_config_text(text: str, source: str) -> CheckpointConfig:
         CheckpointConfigError: The text contains more than literals, a component that is
             not registered, or an import of another package.
     """
-    entries = _entries(text, source)
+    entries = config_entries(text, source, _NEEDED)
     if not isinstance(entries.get('model'), dict):
         raise CheckpointConfigError(
             f'{source}: its config has no model. Name a config file with --config.'
@@ -118,7 +109,7 @@ def parse_test_dataset(text: str, source: str) -> dict[str, Any]:
         CheckpointConfigError: As :func:`parse_config_text`, or there is no test data
             set.
     """
-    dataset = _test_dataset(_entries(text, source), source)
+    dataset = _test_dataset(config_entries(text, source, _NEEDED), source)
     if not dataset:
         raise CheckpointConfigError(
             f'{source}: its config has no test_dataloader.dataset. Name a config file '
@@ -128,126 +119,6 @@ def parse_test_dataset(text: str, source: str) -> dict[str, Any]:
     dataset = _by_names(dataset, (DATASETS, TRANSFORMS))
     _check_types(dataset, place, (DATASETS, TRANSFORMS), source)
     return dataset
-
-
-def parse_training_sites(text: str, source: str) -> tuple[list[str], str | None]:
-    """Read which sites a run was trained on, without running its config text.
-
-    Args:
-        text: ``Config.pretty_text``, as MMEngine stores it in a checkpoint.
-        source: Name of the file, for messages.
-
-    Returns:
-        Names of the sites (empty if the data set has no sites), and the held-out site
-        if the config names it, else None.
-
-    Raises:
-        CheckpointConfigError: As :func:`parse_config_text`.
-    """
-    entries = _entries(text, source, ('train_dataloader', 'held_out_site'))
-    loader = entries.get('train_dataloader')
-    held_out = entries.get('held_out_site')
-    return (
-        site_names(loader) if isinstance(loader, dict) else [],
-        held_out if isinstance(held_out, str) else None,
-    )
-
-
-def site_names(loader: Mapping) -> list[str]:
-    """Names of the sites whose images a dataloader uses.
-
-    Args:
-        loader: Its config. Sites with ``split='val'`` do not count.
-    """
-    names: list[Any] = []
-    for part in datasets(loader.get('dataset')):
-        if part.get('split') != 'val':
-            sites = part.get('sites')
-            for site in sites if isinstance(sites, list | tuple) else ():
-                names.append(site.get('name') if isinstance(site, dict) else site)
-    return [name for name in dict.fromkeys(names) if isinstance(name, str)]
-
-
-def _entries(
-    text: str, source: str, needed: Collection[str] = _NEEDED
-) -> dict[str, Any]:
-    if len(text) > _MAX_CHARACTERS:
-        raise CheckpointConfigError(
-            f'{source}: its config has {len(text)} characters; the limit is '
-            f'{_MAX_CHARACTERS}. Name a config file with --config.'
-        )
-    try:
-        statements = ast.parse(text).body
-    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        raise CheckpointConfigError(
-            f'{source}: its config is not valid Python ({error}). Name a config file '
-            'with --config.'
-        ) from None
-    entries = {}
-    for statement in statements:
-        name, value = _assignment(statement, source)
-        if name in needed:
-            entries[name] = _literal(value, name, source)
-    return entries
-
-
-def _assignment(statement: ast.stmt, source: str) -> tuple[str, ast.expr]:
-    if (
-        isinstance(statement, ast.Assign)
-        and len(statement.targets) == 1
-        and isinstance(statement.targets[0], ast.Name)
-    ):
-        return statement.targets[0].id, statement.value
-    raise CheckpointConfigError(
-        f'{source}: line {statement.lineno} of its config is a statement of type '
-        f'{type(statement).__name__}; MMEngine only writes NAME = VALUE. It was not '
-        'run. If you trust its origin, name its config file with --config.'
-    )
-
-
-class _DictCalls(ast.NodeTransformer):
-    """Turns ``dict(a=1)``, as MMEngine writes mappings, into ``{'a': 1}``."""
-
-    def visit_Call(self, node: ast.Call) -> ast.AST:
-        """Turn a call of dict with keywords into a dict literal; keep other calls."""
-        self.generic_visit(node)
-        named = all(keyword.arg is not None for keyword in node.keywords)
-        if not (isinstance(node.func, ast.Name) and node.func.id == 'dict' and named):
-            return node
-        keys: list[ast.expr | None] = [ast.Constant(k.arg) for k in node.keywords]
-        values = [keyword.value for keyword in node.keywords]
-        if not node.args:
-            return ast.Dict(keys, values)
-        # MMEngine writes dict({'a-b': 1}) for keys that are no identifiers.
-        if len(node.args) == 1 and isinstance(node.args[0], ast.Dict) and not keys:
-            return node.args[0]
-        return node
-
-
-def _literal(node: ast.expr, name: str, source: str) -> Any:
-    try:
-        value = ast.literal_eval(_DictCalls().visit(node))
-        _check_plain(value)
-    except (ValueError, TypeError, RecursionError) as error:
-        raise CheckpointConfigError(
-            f'{source}: {name} in its config holds more than strings, numbers, lists '
-            f'and dicts ({error}). Name a config file with --config.'
-        ) from None
-    return value
-
-
-def _check_plain(value: Any) -> None:
-    """Refuse sets and bytes, which no check covers, and keys that are not strings."""
-    if isinstance(value, dict):
-        for key, item in value.items():
-            if 'type' in value and not isinstance(key, str):
-                raise ValueError(f'the key {key!r} of a component is not a string')
-            _check_plain(item)
-    elif isinstance(value, list | tuple):
-        for item in value:
-            _check_plain(item)
-    elif not isinstance(value, str | int | float | None):
-        raise ValueError(f'{type(value).__name__} {value!r}')
 
 
 def _expect(fits: bool, key: str, value: Any, expected: str, source: str) -> None:

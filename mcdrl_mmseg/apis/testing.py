@@ -9,13 +9,11 @@ from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
-from mcdrl_common.config_datasets import plain_datasets, type_name
+from mcdrl_common.config_datasets import plain_datasets, site_names, type_name
+from mcdrl_common.trained_sites import TrainedSites, trained_on_note, trained_sites
 from mcdrl_mmseg.engine.config_check import ConfigCheckError
 from mcdrl_mmseg.engine.config_check.config_components import components
 from mcdrl_mmseg.engine.config_check.site_entries import site_problems
-
-from .checkpoint_config import site_names
-from .trained_sites import TrainedSites, trained_on_note, trained_sites
 
 
 def draw_predictions(

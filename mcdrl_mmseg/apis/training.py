@@ -32,7 +32,6 @@ from .console import print_training_start, progress_bar
 from .known_errors import OptionError, without_traceback
 from .label_maps import LabelMapHook
 from .run_setup import build_runner, enable_amp, insert_and_check, load_config
-from .starting_sites import StartingSitesHook
 from .testing import (
     NoteHook,
     TrainedOnHook,
@@ -68,7 +67,6 @@ def train_main(argv: Sequence[str] | None = None) -> int:
         print_training_start(cfg)
         runner = build_runner(cfg)
         _checking_hook(runner).checked = True
-        runner.register_hook(StartingSitesHook(cfg))
         with progress_bar(runner), quick_steps(runner):
             runner.train()
     return 0

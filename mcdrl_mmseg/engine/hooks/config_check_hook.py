@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mmengine.hooks import Hook
 from mmengine.model import BaseTTAModel
@@ -14,6 +14,9 @@ from torch import Tensor
 
 from mcdrl_mmseg.clip.norm_activations import keep_activations
 from mcdrl_mmseg.engine.runner import unwrap_model
+
+if TYPE_CHECKING:
+    from mcdrl_common.trained_sites import TrainedSites
 
 # Prefixes of a stock model's weights, and their prefixes in the model with MCDRL.
 _WRAPPED = {
@@ -39,7 +42,8 @@ class ConfigCheckHook(Hook):
     whose parts MCDRL wraps: as their weights have other names, none would be loaded.
 
     It also refuses a test, or a resumed training, on data whose classes have other
-    labels than those of the checkpoint: the label of a polyp would mean a nodule.
+    labels than those of the checkpoint: the label of a polyp would mean a nodule. A run
+    is not resumed on other sites than its own, as without its ``MCDRL_HELD_OUT``.
 
     Besides, it undoes what ``sync_bn`` does to a stock backbone of timm:
     :func:`~mcdrl_mmseg.clip.norm_activations.keep_activations`.
@@ -56,6 +60,7 @@ class ConfigCheckHook(Hook):
         self.checked = False
         self._loaded: Mapping[str, Tensor] | None = None
         self._classes: Sequence[str] = ()
+        self._trained: TrainedSites | None = None
 
     def before_run(self, runner: Runner) -> None:
         """Let norms of timm go on activating, in whatever part of the model they are.
@@ -71,10 +76,13 @@ class ConfigCheckHook(Hook):
         Raises:
             ConfigCheckError: The config has problems; the message names all of them.
             CheckpointError: ``load_from`` is a checkpoint of the stock model, or the
-                classes of a resumed run have other labels.
+                classes of a resumed run have other labels, or it has other sites.
         """
         from mcdrl_mmseg.engine.config_check import check_config
+        from mcdrl_mmseg.engine.starting_sites import check_starting_sites
 
+        if self._trained:
+            check_starting_sites(runner, self._trained)
         if self._classes and runner._resume:
             self._refuse_moved_classes(runner, runner.train_dataloader)
         # Missing weights are fine here: a training may start from a partial checkpoint.
@@ -87,11 +95,13 @@ class ConfigCheckHook(Hook):
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Note the loaded weights; whether a test follows is not known yet."""
+        from mcdrl_common.trained_sites import trained_sites
         from mcdrl_mmseg.engine.class_order import trained_classes
 
         state = checkpoint.get('state_dict', checkpoint)
         self._loaded = {key.removeprefix('module.'): state[key] for key in state}
         self._classes = trained_classes(checkpoint)
+        self._trained = trained_sites(checkpoint, 'the checkpoint')
 
     def _refuse_moved_classes(self, runner: Runner, loader: Any) -> None:
         from mcdrl_mmseg.engine.class_order import moved_class

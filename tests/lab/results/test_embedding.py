@@ -7,11 +7,11 @@ from mmengine.config import Config
 from mmengine.dataset import BaseDataset
 from mmengine.registry import DATASETS
 
+from mcdrl_common.trained_sites import TrainedSites
 from mcdrl_common.written_files import OutputError
 from mcdrl_lab.results import embedding
 from mcdrl_lab.results.config_batches import batches
 from mcdrl_lab.results.embedding import probe_features, write_embedding
-from mcdrl_mmseg.apis.trained_sites import TrainedSites
 
 
 @DATASETS.register_module()

@@ -10,7 +10,8 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from .checkpoint_config import CheckpointConfigError, parse_training_sites
+from .config_datasets import site_names
+from .config_text import CheckpointConfigError, config_entries
 
 
 class TrainedSites(NamedTuple):
@@ -36,11 +37,15 @@ def trained_sites(checkpoint: Mapping, source: str | os.PathLike) -> TrainedSite
     if not isinstance(text, str):
         return TrainedSites()
     try:
-        names, held_out = parse_training_sites(text, str(source))
+        entries = config_entries(text, source, ('train_dataloader', 'held_out_site'))
     except CheckpointConfigError:
         # The config is not readable as data: its sites are not known.
         return TrainedSites()
-    return TrainedSites(tuple(names), held_out)
+    loader, held_out = entries.get('train_dataloader'), entries.get('held_out_site')
+    return TrainedSites(
+        tuple(site_names(loader)) if isinstance(loader, dict) else (),
+        held_out if isinstance(held_out, str) else None,
+    )
 
 
 def trained_on_note(

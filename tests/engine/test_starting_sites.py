@@ -3,9 +3,9 @@ from types import SimpleNamespace
 import pytest
 from mmengine.config import Config
 
-from mcdrl_mmseg.apis import training
-from mcdrl_mmseg.apis.known_errors import OptionError
-from mcdrl_mmseg.apis.starting_sites import StartingSitesHook
+from mcdrl_common.trained_sites import trained_sites
+from mcdrl_mmseg.engine.starting_sites import check_starting_sites
+from mcdrl_mmseg.safe_loading import CheckpointError
 
 
 def _fold(sites, held_out=None):
@@ -25,12 +25,13 @@ def start():
         lines = []
         runner = SimpleNamespace(
             logger=SimpleNamespace(warning=lines.append),
+            cfg=own,
             work_dir='work',
             _resume=resume,
-            _load_from='all.pth',
+            _load_from=None if resume else 'all.pth',
         )
         meta = dict(cfg=earlier.pretty_text)
-        StartingSitesHook(own).after_load_checkpoint(runner, dict(meta=meta))
+        check_starting_sites(runner, trained_sites(dict(meta=meta), 'all.pth'))
         return lines
 
     return run
@@ -38,15 +39,15 @@ def start():
 
 def test_a_run_is_not_resumed_with_another_site_held_out(start):
     earlier = _fold(['a', 'b'], held_out='c')
-    with pytest.raises(OptionError) as refused:
+    with pytest.raises(CheckpointError) as refused:
         start(_fold(['b', 'c'], held_out='a'), earlier, resume=True)
     text = str(refused.value)
-    assert 'trained on a, b, but the config trains on b, c' in text
+    assert text.startswith('The checkpoint in work was trained on a, b, but the config')
     assert 'Set MCDRL_HELD_OUT=c,' in text
 
 
 def test_a_run_on_all_sites_is_not_resumed_with_one_held_out(start):
-    with pytest.raises(OptionError, match='of its beginning'):
+    with pytest.raises(CheckpointError, match='of its beginning'):
         start(_fold(['a', 'b'], held_out='c'), _fold(['a', 'b', 'c']), resume=True)
 
 
@@ -74,16 +75,13 @@ def test_trainings_without_named_sites_start_from_any_checkpoint(start, resume):
     assert start(_fold(['a', 'b'], 'c'), stock, resume) == []
 
 
-def test_tools_train_compares_the_sites_of_every_checkpoint_it_starts_from(
-    monkeypatch, tmp_path
-):
-    path = tmp_path / 'fold.py'
-    path.write_text(_fold(['a'], held_out='c').pretty_text)
-    hooks = []
-    runner = SimpleNamespace(hooks=hooks, register_hook=hooks.append, train=list)
-    monkeypatch.setattr(training, 'build_runner', lambda cfg: runner)
-    monkeypatch.setattr(training, 'insert_and_check', lambda cfg: cfg)
-    monkeypatch.setenv('LOCAL_RANK', '0')
-    argv = ['train', str(path), '--resume', '--work-dir', str(tmp_path / 'work')]
-    assert training.main(argv) == 0
-    assert any(isinstance(hook, StartingSitesHook) for hook in hooks)
+def test_every_runner_refuses_to_resume_with_another_site_held_out(make_toy_runner):
+    """MMSegmentation's own tools/train.py builds MMEngine's runner."""
+    hooks = dict(custom_hooks=[dict(type='ConfigCheckHook')])
+    make_toy_runner(scores=(1,), cfg=_fold(['a', 'b'], 'c'), **hooks).train()
+    other = dict(cfg=_fold(['b', 'c'], 'a'), resume=True, **hooks)
+    with pytest.raises(CheckpointError, match=r'run was trained on a, b, but'):
+        make_toy_runner(**other).train()
+    same = make_toy_runner(cfg=_fold(['b', 'a'], 'c'), resume=True, **hooks)
+    same.train()
+    assert same.epoch == 3
