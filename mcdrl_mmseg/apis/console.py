@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -48,8 +48,20 @@ _FILE_ALONE_ENDS = ('is skipped since its requires_grad=False',)
 _SCORE = 'mDice_fg'
 
 
-class _ShortConsole:
-    """Mix-in for runners that leaves long dumps to the log file."""
+class _ToolMixin:
+    """Mix-in for runners of the tools.
+
+    Long dumps go to the log file alone. A resumed run writes its config once it starts:
+    if a checkpoint or a hook refuses it, the earlier config stays in the work folder.
+    """
+
+    def dump_config(self) -> None:
+        """Write the config into the work folder, or let a hook do so later."""
+        write = super().dump_config  # type: ignore[misc]
+        if self._resume:  # type: ignore[attr-defined]
+            self.register_hook(_StartHook(write))  # type: ignore[attr-defined]
+        else:
+            write()
 
     def build_logger(self, *args: Any, **kwargs: Any) -> MMLogger:
         """Build the logger, and shorten its console output."""
@@ -59,7 +71,20 @@ class _ShortConsole:
         return logger
 
 
-class ToolRunner(_ShortConsole, Runner):
+class _StartHook(Hook):
+    """Calls a function when a training starts, after the checks of all other hooks."""
+
+    priority = 'LOWEST'
+
+    def __init__(self, call: Callable[[], None]) -> None:
+        self._call = call
+
+    def before_train(self, runner: Runner) -> None:
+        """Call the function."""
+        self._call()
+
+
+class ToolRunner(_ToolMixin, Runner):
     """MMEngine's runner, as the tools use it."""
 
     @classmethod
@@ -81,7 +106,7 @@ class ToolRunner(_ShortConsole, Runner):
         return super().from_cfg(cfg)
 
 
-class ToolMCDRLRunner(_ShortConsole, MCDRLRunner):
+class ToolMCDRLRunner(_ToolMixin, MCDRLRunner):
     """The runner that inserts MCDRL, as the tools use it."""
 
 

@@ -4,6 +4,7 @@ import pytest
 from mmengine.config import Config
 
 from mcdrl_common.trained_sites import trained_sites
+from mcdrl_mmseg.apis.console import ToolRunner
 from mcdrl_mmseg.engine.starting_sites import check_starting_sites
 from mcdrl_mmseg.safe_loading import CheckpointError
 
@@ -85,3 +86,23 @@ def test_every_runner_refuses_to_resume_with_another_site_held_out(make_toy_runn
     same = make_toy_runner(cfg=_fold(['b', 'a'], 'c'), resume=True, **hooks)
     same.train()
     assert same.epoch == 3
+
+
+def test_a_refused_resume_leaves_the_config_in_the_work_folder(
+    make_toy_runner, tmp_path
+):
+    def start(text, **changes):
+        file = tmp_path / 'fold.py'
+        file.write_text(text)
+        cfg = Config.fromfile(file)
+        hooks = [dict(type='ConfigCheckHook')]
+        make_toy_runner(kind=ToolRunner, cfg=cfg, custom_hooks=hooks, **changes).train()
+        return (tmp_path / 'run/fold.py').read_text()
+
+    first = start(_fold(['a', 'b'], 'c').pretty_text, scores=(1,))
+    with pytest.raises(CheckpointError):
+        start(_fold(['b', 'c'], 'a').pretty_text, resume=True)
+    assert (tmp_path / 'run/fold.py').read_text() == first
+    other_order = _fold(['b', 'a'], 'c').pretty_text
+    assert other_order != first == _fold(['a', 'b'], 'c').pretty_text
+    assert start(other_order, resume=True) == other_order
