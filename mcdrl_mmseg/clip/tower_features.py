@@ -11,8 +11,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
+from mcdrl_common import InputError
+
 from .dense import dense_pooled_tokens, dense_vit_block
 from .positions import fit_position_grid
+
+
+class ImageSizeError(InputError, ValueError):
+    """Images too small for an image tower; the message names the least size."""
 
 
 class TowerFeatures(NamedTuple):
@@ -165,14 +171,28 @@ def resnet_features(
 
     Returns:
         The dense map has stride 32.
+
+    Raises:
+        ImageSizeError: The images are too small for the tower's stride.
     """
-    x = tower.stem(images)
     levels = []
     stages = (tower.layer1, tower.layer2, tower.layer3, tower.layer4)
-    for index, stage in enumerate(stages):
-        x = run_module(stage, x, with_cp)
-        if index in out_indices:
-            levels.append(x)
+    try:
+        x = tower.stem(images)
+        for index, stage in enumerate(stages):
+            x = run_module(stage, x, with_cp)
+            if index in out_indices:
+                levels.append(x)
+    except RuntimeError as error:
+        # Of torch's pooling. A comparison of sizes would fix them in exported graphs.
+        if 'Output size is too small' not in str(error):
+            raise
+        height, width = images.shape[-2:]
+        raise ImageSizeError(
+            f"images of {height} x {width} pixels are too small for CLIP's ResNet: it "
+            'needs at least 32 pixels a side, or its output_stride if that is less. '
+            'Resize them in the pipeline.'
+        ) from None
 
     pool = tower.attnpool
     grid = (x.shape[2], x.shape[3])

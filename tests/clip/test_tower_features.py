@@ -5,7 +5,11 @@ import torch
 from torch.testing import assert_close
 
 from mcdrl_mmseg.clip.dense import DENSE_MODES, dense_pooled_tokens, dense_vit_block
-from mcdrl_mmseg.clip.tower_features import resnet_features, vit_features
+from mcdrl_mmseg.clip.tower_features import (
+    ImageSizeError,
+    resnet_features,
+    vit_features,
+)
 
 FEATURES = {'mcdrl-tiny-vit': vit_features, 'mcdrl-tiny-rn': resnet_features}
 # Blocks of the ViT and stages of the ResNet.
@@ -192,6 +196,19 @@ def test_resnet_accepts_sizes_that_are_not_a_multiple_of_its_stride(tiny_clips):
         result = resnet_features(tower, torch.zeros(1, 3, 100, 70), (0, 3), 'sclip')
     assert result.dense_features.shape == (1, 128, 3, 2)
     assert result.levels[0].shape[2:] == (25, 17)
+
+
+@pytest.mark.parametrize('side', [1, 16, 30])
+def test_images_too_small_for_the_resnet_give_an_error_with_the_least_size(
+    tiny_clips, side
+):
+    tower = tiny_clips['mcdrl-tiny-rn'].visual
+    with pytest.raises(ImageSizeError) as refused:
+        resnet_features(tower, torch.zeros(1, 3, 64, side), (0, 3), 'maskclip')
+    text = f'images of 64 x {side} pixels are too small'
+    assert str(refused.value).startswith(text)
+    assert 'at least 32 pixels a side' in str(refused.value)
+    resnet_features(tower, torch.zeros(1, 3, 64, 32), (0, 3), 'maskclip')
 
 
 @pytest.mark.parametrize('mode', ['vanilla', 'sclip'])
