@@ -66,7 +66,7 @@ def run(args: argparse.Namespace) -> None:
     from mcdrl_mmseg.apis.temperature import META_KEY
 
     from .html_report.report_source import config_of
-    from .temperature_fit import calibrate
+    from .temperature_fit import calibrate, limit_note
 
     MMLogger.get_instance('calibrate', log_level='WARNING')
     config = args.config or config_of(args.checkpoint.parent)
@@ -89,6 +89,9 @@ def run(args: argparse.Namespace) -> None:
         f'fitted on {calibration.images} validation images of '
         f'{", ".join(calibration.sites)}\n\n{calibration_text(calibration)}\n\n{out}'
     )
+    for name, value in zip(classes, calibration.temperature):
+        if note := limit_note(name, value):
+            print(f'warning: {note}', file=sys.stderr)
     tested = site_names(cfg.test_dataloader) if args.test else []
     if note := trained_on_note(model.trained_sites, tested, args.checkpoint):
         print(f'note: {note}', file=sys.stderr)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 PIXELS_AN_IMAGE = 20_000
 """Pixels sampled from each image; more change only the temperature's third digit."""
-_LOG_RANGE = (np.log(0.02), np.log(50.0))
+_LOWEST, _HIGHEST = 0.02, 50.0
 
 
 def fit_temperature(log_odds: np.ndarray, target: np.ndarray) -> list[float]:
@@ -60,10 +60,35 @@ def fit_temperature(log_odds: np.ndarray, target: np.ndarray) -> list[float]:
         np.zeros(classes),
         jac=True,
         method='L-BFGS-B',
-        bounds=[_LOG_RANGE] * classes,
+        bounds=[(np.log(_LOWEST), np.log(_HIGHEST))] * classes,
         options=dict(ftol=1e-12, gtol=1e-8),
     )
     return [float(value) for value in np.exp(found.x)]
+
+
+def limit_note(name: str, temperature: float) -> str | None:
+    """Warning about a temperature at a limit of the search, or None.
+
+    Args:
+        name: The lesion class.
+        temperature: From :func:`fit_temperature`.
+    """
+    if temperature <= _LOWEST * (1 + 1e-6):
+        meaning = (
+            'hardly a sampled validation pixel is wrong, so that probabilities of 0 '
+            'and 1 fit best. Fit on more images'
+        )
+    elif temperature >= _HIGHEST * (1 - 1e-6):
+        meaning = (
+            'its scores fit the validation masks no better than a probability of 50 %. '
+            'Check that checkpoint, config and masks belong together'
+        )
+    else:
+        return None
+    return (
+        f'{name}: temperature {temperature:g} is at the limit of the search, {_LOWEST} '
+        f'to {_HIGHEST:g}, not a fitted value: {meaning}.'
+    )
 
 
 @dataclass

@@ -12,7 +12,7 @@ from mcdrl_common.calibration_scores import LEVELS, calibration_scores
 from mcdrl_lab.commands import main
 from mcdrl_lab.errors import ProtocolError
 from mcdrl_lab.results import temperature_fit
-from mcdrl_lab.results.temperature_fit import fit_temperature
+from mcdrl_lab.results.temperature_fit import fit_temperature, limit_note
 from mcdrl_mmseg.apis.checkpoint import read_checkpoint
 from mcdrl_mmseg.apis.temperature import META_KEY
 
@@ -93,6 +93,24 @@ def test_the_temperature_of_always_correct_pixels_stays_within_bounds():
     assert 0.02 <= temperature < 0.5
 
 
+@pytest.mark.parametrize(
+    'odds, target, said',
+    [
+        # Lesion pixels have the lower score: the best temperature is infinite.
+        ([-3.0, 3.0], [1, 0], '50 is at the limit .* belong together'),
+        ([0.01, -0.01], [1, 0], '0.02 is at the limit .* Fit on more images'),
+        ([2.0, 2.0, -2.0, 2.0], [1, 0, 0, 1], None),
+    ],
+)
+def test_a_temperature_at_the_limit_of_its_search_is_reported(odds, target, said):
+    (found,) = fit_temperature(np.array(odds)[:, None], np.array(target))
+    note = limit_note('polyp', found)
+    if said is None:
+        assert note is None
+    else:
+        assert re.match(f'polyp: temperature {said}', note)
+
+
 @pytest.mark.parametrize('target, missing', [([0, 0], 1), ([1, 1], 0)])
 def test_a_class_without_validation_pixels_is_named_in_the_error(target, missing):
     with pytest.raises(ProtocolError, match=f'no validation pixel of class {missing}'):
@@ -137,6 +155,14 @@ def test_command_writes_a_calibrated_copy_and_keeps_the_original(run, capsys):
     assert main(arguments) == 2
     assert '--overwrite' in capsys.readouterr().err
     assert main([*arguments, '--overwrite']) == 0
+
+
+def test_command_warns_of_a_temperature_at_the_limit_of_its_search(
+    run, capsys, monkeypatch
+):
+    monkeypatch.setattr(temperature_fit, 'fit_temperature', lambda *_: [50.0])
+    assert main(['calibrate', str(run / 'best.pth'), '--device', 'cpu']) == 0
+    assert 'warning: lesion: temperature 50 is at the' in capsys.readouterr().err
 
 
 def test_command_does_not_test_on_the_images_of_the_fit(run, capsys):
