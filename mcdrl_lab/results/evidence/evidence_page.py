@@ -195,11 +195,13 @@ class EvidencePage:
         path = self.folder / _COSTS_FILE
         records = self._records(name)
         lines: list[dict] = read_lines(path)
-        costs = {
-            line['method']: line
-            for line in lines
-            if line['method'] in settings and _is_of(line, records)
-        }
+        # The methods of a plan take turns; those of two plans saw other load.
+        plans: dict[str, dict[str, dict]] = {}
+        for line in reversed(lines):
+            if line['method'] in settings and _is_of(line, records):
+                own = plans.setdefault(line.get('plan', ''), {})
+                own.setdefault(line['method'], line)
+        costs = max(plans.values(), key=len, default={})
         for key in _MEASURED_WITH:
             values = dict.fromkeys(line.get(key) for line in costs.values())
             if len(values) > 1:

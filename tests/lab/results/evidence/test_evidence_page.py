@@ -169,6 +169,29 @@ def test_the_cost_of_another_network_with_the_same_name_is_not_used(
         assert shown in row
 
 
+def test_costs_of_a_table_are_of_the_plan_that_measured_most_of_its_settings(
+    write_page,
+):
+    """The methods of a plan take turns; another plan's row saw other load."""
+    page = write_page('<!-- evidence: sweep sim a b a -->\n<!-- /evidence -->\n')
+    rows = [
+        dict(plan=plan, method=method, milliseconds=ms, intervention_parameters=5)
+        for plan, method, ms in (
+            ('old.yml', 'a', 5.0),
+            ('old.yml', 'b', 6.0),
+            ('depth.yml', 'a', 7.0),
+            ('depth.yml', 'b', 8.0),
+            ('width.yml', 'a', 9.0),
+            ('width.yml', 'c', 9.5),
+        )
+    ]
+    costs = page.folder / 'latency.jsonl'
+    costs.write_text(''.join(json.dumps(row) + '\n' for row in rows))
+    b, a = (r for r in page.render().splitlines() if r.startswith(('| a ', '| b ')))
+    assert ' 7.0 ' in a
+    assert ' 8.0 ' in b
+
+
 @pytest.mark.parametrize(
     'key, other', [('size', 64), ('device', 'NVIDIA H200'), ('machine', 'arm64')]
 )
