@@ -12,12 +12,14 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 import torch.distributed
 from mmengine.config import Config, DictAction
 from mmengine.dist import is_distributed
 from mmengine.runner import Runner
 
+from mcdrl_common.config_datasets import type_name
 from mcdrl_common.file_lock import FolderBusyError
 from mcdrl_common.training_arguments import test_parser, train_parser
 from mcdrl_mmseg.engine.hooks import ConfigCheckHook
@@ -62,8 +64,7 @@ def train_main(argv: Sequence[str] | None = None) -> int:
     cfg.resume = args.resume
     cfg = insert_and_check(cfg)
     with _only_training(cfg.work_dir), _leave_group_after():
-        if not cfg.resume:
-            _refuse_earlier_run(cfg)
+        _refuse_earlier_run(cfg)
         print_training_start(cfg)
         runner = build_runner(cfg)
         _checking_hook(runner).checked = True
@@ -85,15 +86,28 @@ def _checking_hook(runner: Runner) -> ConfigCheckHook:
 def _refuse_earlier_run(cfg: Config) -> None:
     """Refuse to replace checkpoints of another training, epoch by epoch.
 
-    MMEngine replaces them silently. Checkpoints of both trainings would then be in one
-    folder, and a pattern such as best_*.pth would match both.
+    MMEngine replaces them silently, also with --resume if it finds no last_checkpoint.
+    Checkpoints of both trainings would then be in one folder, and a pattern such as
+    best_*.pth would match both.
     """
     hook = (cfg.get('default_hooks') or {}).get('checkpoint') or {}
+    if cfg.resume and (
+        cfg.get('load_from')
+        or Path(cfg.work_dir, 'last_checkpoint').is_file()
+        # It finds the newest checkpoint itself.
+        or type_name(hook) == 'AtomicCheckpointHook'
+    ):
+        return
     folder = checkpoint_folder(cfg.work_dir, hook.get('out_dir'))
     if names := name_checkpoints(folder, hook.get('filename_tmpl')):
+        go_on = 'with --resume'
+        if cfg.resume:
+            go_on += (
+                f' --cfg-options load_from=FILE ({cfg.work_dir} has no last_checkpoint)'
+            )
         raise OptionError(
             f'{folder} holds checkpoints of an earlier training ({names}), which this '
-            'training would replace. Continue the earlier one with --resume, choose '
+            f'training would replace. Continue the earlier one {go_on}, choose '
             'another --work-dir, or move the checkpoints away.'
         )
 

@@ -291,6 +291,7 @@ def test_checkpoints_of_an_earlier_training_are_not_replaced(
     (tmp_path / 'run/epoch.pth').touch()
     assert training.train_main(arguments) == 0
     (tmp_path / 'run' / name).touch()
+    (tmp_path / 'run/last_checkpoint').touch()
     assert training.train_main([*arguments, '--resume']) == 0
     assert len(trained) == 2
 
@@ -309,6 +310,25 @@ def test_checkpoints_named_by_the_config_are_not_replaced(tmp_path, trained, cap
     told = capsys.readouterr().err
     assert 'checkpoints of an earlier training (model.12.pth), which' in told
     assert len(trained) == 1
+
+
+def test_resume_without_last_checkpoint_does_not_replace_checkpoints(
+    tmp_path, trained, capsys
+):
+    """MMEngine's own hook would start anew; AtomicCheckpointHook finds them."""
+    config = tmp_path / 'config.py'
+    arguments = [str(config), '--work-dir', str(tmp_path / 'run'), '--resume']
+    (tmp_path / 'run').mkdir()
+    (tmp_path / 'run/epoch_2.pth').touch()
+    for hook, status in (('CheckpointHook', 2), ('AtomicCheckpointHook', 0)):
+        config.write_text(f"default_hooks = dict(checkpoint=dict(type='{hook}'))\n")
+        assert training.train_main(arguments) == status
+    told = capsys.readouterr().err
+    assert 'run holds checkpoints of an earlier training (epoch_2.pth), which' in told
+    assert 'with --resume --cfg-options load_from=FILE' in told
+    config.write_text("load_from = 'run/epoch_2.pth'\n")
+    assert training.train_main(arguments) == 0
+    assert len(trained) == 2
 
 
 @pytest.mark.parametrize('work_dir', ['run', 'other/run'])
