@@ -29,7 +29,7 @@ def resuming_problem(runner: Runner, checkpoint: Mapping[str, Any]) -> str | Non
         What is missing or differs, and what to do.
     """
     named = runner._load_from or f'The last checkpoint in {runner.work_dir}'
-    own = runner.param_schedulers
+    own = runner.param_schedulers or []
     needed = ['optimizer', *(['param_schedulers'] if own else [])]
     missing = [_STATES[key] for key in needed if key not in checkpoint]
     if missing:

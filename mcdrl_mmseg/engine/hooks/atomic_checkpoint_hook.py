@@ -20,7 +20,6 @@ from mcdrl_common import InputError
 from mcdrl_mmseg.engine.atomic_backend import ATOMIC_BACKEND
 
 _POINTER = 'last_checkpoint'
-# File names of MMEngine's CheckpointHook.
 # File names of MMEngine's CheckpointHook: by default, and of best checkpoints.
 _CHECKPOINT = r'((epoch|iter)_\d+|best_.+)\.pth'
 _VALIDATED = 'validated_at'
@@ -365,5 +364,6 @@ def _refuse_foreign(work_dir: str, folder: Path, template: str | None) -> None:
             f'{_POINTER}: they may belong to another run, as out_dir of the checkpoint '
             'hook is shared by all work folders of one name. Choose a --work-dir with '
             "another name. If they are this run's, resume from one of them with "
-            '--resume --cfg-options load_from=FILE.'
+            '--resume --cfg-options load_from=FILE; from best ones no run is resumed, '
+            'so if there are no others, move them away to start anew.'
         )

@@ -364,11 +364,16 @@ def test_a_run_is_not_resumed_without_a_saved_optimizer_or_schedule(
 WARMUP = dict(type='LinearLR', start_factor=0.1, by_epoch=False, end=2)
 
 
-@pytest.mark.parametrize('schedules', [[POLY], [WARMUP, POLY, WARMUP], [POLY, WARMUP]])
+@pytest.mark.parametrize(
+    'schedules', [None, [POLY], [WARMUP, POLY, WARMUP], [POLY, WARMUP]]
+)
 def test_a_run_is_not_resumed_with_another_number_or_order_of_schedules(
     make_toy_runner, folder, schedules
 ):
-    """Each would get the state of the one at its position: PolyLR would end at 2."""
+    """Each would get the state of the one at its position: PolyLR would end at 2.
+
+    Without any, the rate would stay where the checkpoint's schedules left it.
+    """
     make_toy_runner(param_scheduler=[WARMUP, POLY], scores=(1, 2)).train()
     with pytest.raises(CheckpointError, match='its 2 schedules differ in number or'):
         make_toy_runner(param_scheduler=schedules, resume=True).train()
@@ -509,6 +514,8 @@ def test_a_run_is_not_resumed_from_checkpoints_of_another_run_below_out_dir(
     assert text.startswith(f'{tmp_path}/scratch/run holds checkpoints (best_score_')
     assert f'but {tmp_path}/other/run has no last_checkpoint' in text
     assert not (tmp_path / 'other/run/last_checkpoint').exists()
+    # Of a run that was killed after a validation, before its first checkpoint.
+    assert text.endswith('if there are no others, move them away to start anew.')
     # The path that the message gives for a run whose last_checkpoint was lost.
     own = str(tmp_path / 'scratch/run/epoch_2.pth')
     make_toy_runner(**dict(fresh, scores=(1, 2, 3)), load_from=own).train()
