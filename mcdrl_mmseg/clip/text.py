@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from mcdrl_common import InputError
+
 from .hf_text import build_hf_tokenizer, tokenizer_options
 from .model_config import context_length, get_model_config
 from .sentence_text import embed_with_sentences, has_sentence_text
@@ -22,6 +24,10 @@ if TYPE_CHECKING:
 _RANDOM_TOWER_SEED = 0
 _EOS_ID = 2  # open_clip's default
 _SIMPLE_OPTIONS = ('clean', 'reduction_mask', 'additional_special_tokens')
+
+
+class LongPromptError(InputError, ValueError):
+    """A prompt of more tokens than the text tower reads; the message names it."""
 
 
 def tokenize(spec: CLIPSpec, texts: Sequence[str], may_cut: bool = True) -> Tensor:
@@ -38,8 +44,8 @@ def tokenize(spec: CLIPSpec, texts: Sequence[str], may_cut: bool = True) -> Tens
     Raises:
         ModelSourceError: See :func:`mcdrl_mmseg.clip.hf_text.build_hf_tokenizer`.
         ValueError: The text tower would pool a text before its end, at an added token
-            or at the token that ``text_cfg.eos_id`` names; or a text is too long and
-            must not be cut.
+            or at the token that ``text_cfg.eos_id`` names.
+        LongPromptError: A text is too long and must not be cut.
     """
     from open_clip.tokenizer import SimpleTokenizer
 
@@ -74,7 +80,7 @@ def _check_whole(
     counts = zip(texts, (tokens != pad).sum(dim=1), (longer != pad).sum(dim=1))
     for text, count, wanted in counts:
         if wanted > count:
-            raise ValueError(
+            raise LongPromptError(
                 f'The prompt {text!r} is longer than the {tokens.shape[1]} tokens that '
                 f'the text tower of model_name={model_name!r} reads (start and end '
                 'token included); its end would have no influence. Shorten it.'
@@ -156,7 +162,7 @@ def embed_texts(spec: CLIPSpec, texts: Sequence[str]) -> Tensor:
     Raises:
         CLIPWeightsError: See :func:`mcdrl_mmseg.clip.towers.load_tower_weights` and,
             for sentence vectors, :func:`embed_with_sentences`.
-        ValueError: A text is too long; see :func:`tokenize`.
+        LongPromptError: A text is too long; see :func:`tokenize`.
     """
     if has_sentence_text(spec.model_name):
         return embed_with_sentences(spec, texts)

@@ -9,6 +9,7 @@ from safetensors.torch import load_file, save_file
 from torch.nn import functional as F
 from torch.testing import assert_close
 
+from mcdrl_common import InputError
 from mcdrl_mmseg.clip import CLIPSpec, CLIPWeightsError, embed_texts
 from mcdrl_mmseg.clip.hf_text import tokenizer_options
 from mcdrl_mmseg.clip.model_source import ModelSourceError
@@ -159,7 +160,7 @@ def test_a_prompt_longer_than_the_context_is_refused_and_not_cut(model_name):
     whole = 'a polyp with blur in the image of an ulcer'
     assert (tokenize(spec, [whole])[0] != 0).all()
     assert embed_texts(spec, [whole]).shape == (1, 32)
-    with pytest.raises(ValueError, match="ulcer polyp' is longer than the 12 tokens"):
+    with pytest.raises(InputError, match="ulcer polyp' is longer than the 12 tokens"):
         embed_texts(spec, [whole, f'{whole} polyp'])
 
 
