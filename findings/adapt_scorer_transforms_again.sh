@@ -4,8 +4,8 @@
 # Expected: make_uda_scorer(cov_distance, Xs, Xt) gives a function that scores each model by how close its transformed
 #   source comes to the target. A model has the same score at each call, and the best of several wins, in any order.
 # Happens: each call replaces the source that the scorer keeps by the transformed one. CORAL at a lambda of 1e-5 makes
-#   both covariances equal, a distance of 0.00; asked again, 22.10, then 241.38. Asked for lambdas of 100, 1 and 1e-5, in
-#   this order, it ranks 1e-5 last, at 11.89; in the reverse order first. A new scorer for each model is right. No
+#   both covariances equal, a distance of 0.00; asked again, 22.10, then 241.38. Asked for lambdas of 100, 1 and 1e-5,
+#   in this order, it ranks 1e-5 last, at 11.89; in the reverse order first. A new scorer for each model is right. No
 #   message.
 # Versions: adapt 0.4.5, TensorFlow 2.21.0, Keras 3.15.1, scikit-learn 1.9.1, SciPy 1.17.1, NumPy 2.4.6.
 # Why it matters: without labels of the new hospital, this scorer is the way to choose the strength of adaptation, in
