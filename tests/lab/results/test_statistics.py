@@ -243,14 +243,20 @@ def test_equal_effects_of_all_sites_have_no_interval_for_new_sites():
     assert interval is not None and math.isnan(interval.low)
 
 
-def simulated(rng, sites, seeds, sequences, frames=2, site_effects=None):
-    """Pairs whose mean difference is 1, with noise of every level."""
+def simulated(
+    rng, sites, seeds, sequences, frames=2, site_effects=None, spread=(2, 4, 4)
+):
+    """Pairs whose mean difference is 1, with noise of every level.
+
+    ``spread`` has the standard deviations of seeds, of sequences and of the rest.
+    """
     if site_effects is None:
         site_effects = rng.normal(0, 2, sites)
     s, k, q, f = np.indices((sites, seeds, sequences, frames)).reshape(4, -1)
-    seed_noise = rng.normal(0, 2, (sites, seeds))[s, k]
-    sequence_noise = rng.normal(0, 4, (sites, sequences))[s, q]
-    noise = rng.normal(0, 4, s.size)
+    of_seeds, of_sequences, of_the_rest = spread
+    seed_noise = rng.normal(0, of_seeds, (sites, seeds))[s, k]
+    sequence_noise = rng.normal(0, of_sequences, (sites, sequences))[s, q]
+    noise = rng.normal(0, of_the_rest, s.size)
     return pd.DataFrame(
         {
             'held_out': s,
@@ -289,3 +295,42 @@ def test_these_sites_interval_covers_the_truth_in_95_of_100_simulations(sites, s
         site_effects=np.zeros(sites),
     )
     assert 0.915 <= share <= 0.985
+
+
+# docs/protocol.md has the results of 2,000 trials.
+@pytest.mark.parametrize(
+    ('design', 'expected'),
+    [
+        (dict(seeds=2, sequences=60, frames=1, spread=(8, 15, 10)), 0.89),
+        (dict(seeds=1, sequences=2, frames=10, spread=(0, 5, 11)), 0.91),
+    ],
+    ids=['two seeds that differ more than images', 'two sequences'],
+)
+def test_the_interval_of_a_single_site_is_a_little_narrow_with_two_of_a_kind(
+    design, expected
+):
+    share = coverage(
+        these_sites_interval, 400, sites=1, site_effects=np.zeros(1), **design
+    )
+    assert abs(share - expected) < 0.035
+
+
+# docs/protocol.md has the results of 400 trials.
+@pytest.mark.parametrize(
+    ('of_seeds', 'low', 'high'), [(0, 0.01, 0.10), (1, 0.14, 0.32)]
+)
+def test_p_is_too_small_for_equal_methods_whose_seeds_differ(of_seeds, low, high):
+    rng = np.random.default_rng(1)
+    p_values = []
+    for _ in range(150):
+        pairs = simulated(
+            rng,
+            sites=6,
+            seeds=1,
+            sequences=200,
+            frames=1,
+            site_effects=np.zeros(6),
+            spread=(of_seeds, 10, 6),
+        )
+        p_values.append(wilcoxon_p(pairs.assign(difference=pairs['difference'] - 1)))
+    assert low < np.mean(np.array(p_values) < 0.05) < high
