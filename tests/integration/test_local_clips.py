@@ -32,7 +32,14 @@ model = dict(
     decode_head=dict(
         in_channels={dims},
         predictor=dict(in_channels={dims}),
-        dictionary=dict(embed_dims={dims}),
+        dictionary=dict(
+            embed_dims={dims},
+            # Words that the folders' small tokenizer knows.
+            prompts=dict(
+                confounders=dict(_delete_=True, quality=['blur', 'ulcer']),
+                background_prompts=['image', 'the image'],
+            ),
+        ),
     ),
 )
 """

@@ -193,7 +193,8 @@ def test_unusable_input_ends_with_a_one_line_error(desk, capsys, tiny_checkpoint
     (desk / 'mine').mkdir()
     (desk / 'mine' / 'site_check.json').write_text('{"my": "file"}')
     assert check('images', '--out', 'mine') == 2
-    assert check('images', '--out', 'best.pth') == 2
+    Path('written').touch()
+    assert check('images', '--out', 'written') == 2
     assert check('images', '--low-dice', '50') == 2
     assert check('images', '--records', 'nothing') == 2
     torch.save(torch.load(tiny_checkpoint, weights_only=False), 'best.pth')
