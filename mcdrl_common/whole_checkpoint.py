@@ -100,6 +100,15 @@ def _check_one_directory(path: str | os.PathLike) -> None:
         raise ValueError('its list of parts is not at the recorded position')
 
 
+def name_pattern(template: str) -> re.Pattern[str]:
+    """Pattern of the names that MMEngine's ``CheckpointHook`` makes of a template.
+
+    Args:
+        template: ``filename_tmpl``, with ``{}`` for the number, as ``epoch_{}.pth``.
+    """
+    return re.compile(r'(\d+)'.join(map(re.escape, template.split('{}'))))
+
+
 def newest_whole(folder: str | os.PathLike, template: str) -> Path | None:
     """The intact checkpoint with the highest number.
 
@@ -110,7 +119,7 @@ def newest_whole(folder: str | os.PathLike, template: str) -> Path | None:
     Returns:
         Its path, or None if there is none.
     """
-    pattern = re.compile(r'(\d+)'.join(map(re.escape, template.split('{}'))))
+    pattern = name_pattern(template)
     numbered = {
         int(match[1]): path
         for path in Path(folder).iterdir()

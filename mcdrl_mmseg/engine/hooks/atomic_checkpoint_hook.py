@@ -21,7 +21,7 @@ from mcdrl_mmseg.engine.atomic_backend import ATOMIC_BACKEND
 
 _POINTER = 'last_checkpoint'
 # File names of MMEngine's CheckpointHook: by default, and of best checkpoints.
-_CHECKPOINT = r'((epoch|iter)_\d+|best_.+)\.pth'
+_CHECKPOINT = re.compile(r'((epoch|iter)_\d+|best_.+)\.pth').fullmatch
 _VALIDATED = 'validated_at'
 
 
@@ -50,11 +50,11 @@ def name_checkpoints(folder: Path, template: str | None) -> str:
     Returns:
         Up to three names and the number of the others; empty if there is none.
     """
-    # The hook formats the number of epochs or iterations into its template.
-    named = re.escape(template or 'epoch_{}.pth').replace(re.escape('{}'), '[0-9]+')
+    from mcdrl_common.whole_checkpoint import name_pattern
+
+    own = name_pattern(template or 'epoch_{}.pth').fullmatch
     files = folder.iterdir() if folder.is_dir() else ()
-    found = (p.name for p in files if re.fullmatch(f'{_CHECKPOINT}|{named}', p.name))
-    names = sorted(found)
+    names = sorted(p.name for p in files if own(p.name) or _CHECKPOINT(p.name))
     more = f' and {len(names) - 3} more' if len(names) > 3 else ''
     return ', '.join(names[:3]) + more
 
